@@ -1,0 +1,53 @@
+/* Storages: counted, 64-byte aligned blocks of memory, and the pool that keeps freed blocks for the next step.
+ *
+ * Counting stays inside the library: frames, tape, views and gradients hold references; users never see a count. */
+#ifndef AE_TENSOR_POOL_H
+#define AE_TENSOR_POOL_H
+
+#include "tensor/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ae_pool ae_pool;
+
+/* Byte counts of a pool. `held` counts what was asked for, not the rounding of blocks. */
+typedef struct ae_pool_stats {
+    int64_t held;         /* bytes in storages that are alive */
+    int64_t peak;         /* the largest `held` since the last ae_pool_reset_peak */
+    int64_t reserved;     /* bytes got from the system, alive or waiting in the pool */
+    int64_t system_calls; /* how often the system was asked for memory */
+} ae_pool_stats;
+
+AE_API ae_pool *ae_pool_new(void);
+
+/* Frees the waiting blocks now and the pool itself once its last storage is dropped; NULL is allowed. */
+AE_API void ae_pool_free(ae_pool *pool);
+
+AE_API ae_pool_stats ae_pool_get_stats(const ae_pool *pool);
+AE_API void ae_pool_reset_peak(ae_pool *pool);
+
+/* Gives the waiting blocks back to the system. */
+AE_API void ae_pool_trim(ae_pool *pool);
+
+/* A block of at least `bytes` uninitialised bytes with one reference; pool NULL means plain system memory. NULL when
+ * there is no memory. Zero bytes give a valid, distinct block. */
+ae_storage *ae_storage_new(ae_pool *pool, size_t bytes);
+
+/* Memory of somebody else; release(arg) is called when the last reference goes (release may be NULL). */
+ae_storage *ae_storage_wrap(void *data, size_t bytes, void (*release)(void *arg), void *arg);
+
+void ae_storage_hold(ae_storage *s);         /* one more reference */
+void ae_storage_drop(ae_storage *s);         /* one less; NULL is allowed */
+bool ae_storage_is_sole(const ae_storage *s); /* one reference, and memory of our own */
+void *ae_storage_data(const ae_storage *s);
+size_t ae_storage_bytes(const ae_storage *s);
+
+/* Makes t a view of s beginning `offset` bytes in, taking over the caller's reference to s. For internal use. */
+void ae_tensor_attach(ae_tensor *t, ae_storage *s, size_t offset);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
