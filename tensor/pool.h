@@ -38,8 +38,8 @@ ae_storage *ae_storage_new(ae_pool *pool, size_t bytes);
 /* Memory of somebody else; release(arg) is called when the last reference goes (release may be NULL). */
 ae_storage *ae_storage_wrap(void *data, size_t bytes, void (*release)(void *arg), void *arg);
 
-void ae_storage_hold(ae_storage *s);         /* one more reference */
-void ae_storage_drop(ae_storage *s);         /* one less; NULL is allowed */
+void ae_storage_hold(ae_storage *s);          /* one more reference */
+void ae_storage_drop(ae_storage *s);          /* one less; NULL is allowed */
 bool ae_storage_is_sole(const ae_storage *s); /* one reference, and memory of our own */
 void *ae_storage_data(const ae_storage *s);
 size_t ae_storage_bytes(const ae_storage *s);

@@ -157,8 +157,8 @@ AE_API int ae_tensors_add(ae_tensors *d, const char *name, ae_tensor *t, ae_err 
 AE_API int ae_tensors_add_copy(ae_tensors *d, const char *name, const ae_tensor *t, ae_err *e);
 
 AE_API int ae_tensors_count(const ae_tensors *d);
-AE_API const char *ae_tensors_name(const ae_tensors *d, int i);   /* borrowed; NULL outside 0..count-1 */
-AE_API ae_tensor *ae_tensors_at(const ae_tensors *d, int i);      /* borrowed; NULL outside 0..count-1 */
+AE_API const char *ae_tensors_name(const ae_tensors *d, int i);          /* borrowed; NULL outside 0..count-1 */
+AE_API ae_tensor *ae_tensors_at(const ae_tensors *d, int i);             /* borrowed; NULL outside 0..count-1 */
 AE_API ae_tensor *ae_tensors_get(const ae_tensors *d, const char *name); /* borrowed; NULL when not there; O(1) */
 
 #ifdef __cplusplus

@@ -1,0 +1,289 @@
+#include "tensor/pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define POISON(p, n) __asan_poison_memory_region(p, n)
+#define UNPOISON(p, n) __asan_unpoison_memory_region(p, n)
+#else
+#define POISON(p, n) ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+#endif
+
+enum {
+    ALIGNMENT = 64,
+    HUGE_PAGE = 2 << 20,
+    STEPS = 8, /* classes between two powers of two: at most 1/8 of a block is wasted */
+    CLASSES = 64 * STEPS
+};
+
+struct ae_storage {
+    atomic_int refs;
+    void *data;
+    size_t bytes;    /* as asked for */
+    size_t capacity; /* as got from the system */
+    ae_pool *pool;   /* NULL: plain memory or somebody else's */
+    int size_class;
+    void (*release)(void *arg);
+    void *arg;
+    bool foreign;
+    struct ae_storage *next; /* in the pool's list of waiting blocks */
+};
+
+struct ae_pool {
+    pthread_mutex_t lock; /* storages of parameters' gradients may be dropped by another thread */
+    ae_storage *waiting[CLASSES];
+    ae_pool_stats stats;
+    int64_t storages; /* alive */
+    bool closed;
+};
+
+/* The class of a size: its power of two and the next three bits, rounded up. */
+static int size_class(size_t bytes, size_t *capacity)
+{
+    size_t size = bytes < ALIGNMENT ? ALIGNMENT : bytes;
+    int power = 63 - __builtin_clzll((unsigned long long)size);
+    size_t step = ((size_t)1 << power) / STEPS;
+    size_t k = (size - ((size_t)1 << power) + step - 1) / step;
+    *capacity = ((size_t)1 << power) + k * step;
+    *capacity = (*capacity + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return power * STEPS + (int)k;
+}
+
+static void *system_block(size_t capacity)
+{
+    size_t align = capacity >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
+    size_t rounded = (capacity + align - 1) / align * align;
+    if (rounded < capacity) {
+        return NULL;
+    }
+    void *p = aligned_alloc(align, rounded);
+#ifdef MADV_HUGEPAGE
+    if (p && align == HUGE_PAGE) {
+        madvise(p, rounded, MADV_HUGEPAGE); /* large pages save a third of a matmul's misses; refusal does no harm */
+    }
+#endif
+    return p;
+}
+
+ae_pool *ae_pool_new(void)
+{
+    ae_pool *pool = calloc(1, sizeof *pool);
+    if (pool && pthread_mutex_init(&pool->lock, NULL) != 0) {
+        free(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+static void release_waiting(ae_pool *pool)
+{
+    for (int i = 0; i < CLASSES; i++) {
+        while (pool->waiting[i]) {
+            ae_storage *s = pool->waiting[i];
+            pool->waiting[i] = s->next;
+            pool->stats.reserved -= (int64_t)s->capacity;
+            UNPOISON(s->data, s->capacity);
+            free(s->data);
+            free(s);
+        }
+    }
+}
+
+static void destroy(ae_pool *pool)
+{
+    release_waiting(pool);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool);
+}
+
+void ae_pool_free(ae_pool *pool)
+{
+    if (!pool) {
+        return;
+    }
+    pthread_mutex_lock(&pool->lock);
+    pool->closed = true;
+    bool last = pool->storages == 0;
+    if (!last) {
+        release_waiting(pool);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (last) {
+        destroy(pool);
+    }
+}
+
+ae_pool_stats ae_pool_get_stats(const ae_pool *pool)
+{
+    ae_pool *p = (ae_pool *)pool;
+    pthread_mutex_lock(&p->lock);
+    ae_pool_stats stats = p->stats;
+    pthread_mutex_unlock(&p->lock);
+    return stats;
+}
+
+void ae_pool_reset_peak(ae_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->stats.peak = pool->stats.held;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void ae_pool_trim(ae_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    release_waiting(pool);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static ae_storage *fresh_storage(size_t capacity)
+{
+    ae_storage *s = calloc(1, sizeof *s);
+    if (!s) {
+        return NULL;
+    }
+    s->data = system_block(capacity);
+    if (!s->data) {
+        free(s);
+        return NULL;
+    }
+    s->capacity = capacity;
+    return s;
+}
+
+/* Takes a waiting block of the class or asks the system; the lock is held. */
+static ae_storage *take_block(ae_pool *pool, int class, size_t capacity)
+{
+    ae_storage *s = pool->waiting[class];
+    if (s) {
+        pool->waiting[class] = s->next;
+        UNPOISON(s->data, s->capacity);
+        return s;
+    }
+    s = fresh_storage(capacity);
+    if (!s && pool->stats.reserved > pool->stats.held) {
+        release_waiting(pool);
+        s = fresh_storage(capacity);
+    }
+    if (s) {
+        s->pool = pool;
+        s->size_class = class;
+        pool->stats.reserved += (int64_t)capacity;
+        pool->stats.system_calls++;
+    }
+    return s;
+}
+
+ae_storage *ae_storage_new(ae_pool *pool, size_t bytes)
+{
+    if (bytes > PTRDIFF_MAX / 2) {
+        return NULL;
+    }
+    size_t capacity;
+    int class = size_class(bytes, &capacity);
+    ae_storage *s;
+    if (pool) {
+        pthread_mutex_lock(&pool->lock);
+        s = take_block(pool, class, capacity);
+        if (s) {
+            pool->storages++;
+            pool->stats.held += (int64_t)bytes;
+            if (pool->stats.held > pool->stats.peak) {
+                pool->stats.peak = pool->stats.held;
+            }
+        }
+        pthread_mutex_unlock(&pool->lock);
+    } else {
+        s = fresh_storage(capacity);
+    }
+    if (s) {
+        s->bytes = bytes;
+        s->next = NULL;
+        atomic_init(&s->refs, 1);
+    }
+    return s;
+}
+
+ae_storage *ae_storage_wrap(void *data, size_t bytes, void (*release)(void *arg), void *arg)
+{
+    ae_storage *s = calloc(1, sizeof *s);
+    if (!s) {
+        return NULL;
+    }
+    s->data = data;
+    s->bytes = bytes;
+    s->release = release;
+    s->arg = arg;
+    s->foreign = true;
+    atomic_init(&s->refs, 1);
+    return s;
+}
+
+void ae_storage_hold(ae_storage *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+}
+
+static void give_back(ae_pool *pool, ae_storage *s)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->stats.held -= (int64_t)s->bytes;
+    pool->storages--;
+    s->next = pool->waiting[s->size_class];
+    pool->waiting[s->size_class] = s;
+#ifndef NDEBUG
+    memset(s->data, 0xff, s->bytes < 4096 ? s->bytes : 4096); /* every f32 a NaN: a stale read shows */
+#endif
+    POISON(s->data, s->capacity);
+    bool last = pool->closed && pool->storages == 0;
+    pthread_mutex_unlock(&pool->lock);
+    if (last) {
+        destroy(pool);
+    }
+}
+
+void ae_storage_drop(ae_storage *s)
+{
+    if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    if (s->pool) {
+        give_back(s->pool, s);
+        return;
+    }
+    if (s->foreign) {
+        if (s->release) {
+            s->release(s->arg);
+        }
+    } else {
+        free(s->data);
+    }
+    free(s);
+}
+
+bool ae_storage_is_sole(const ae_storage *s)
+{
+    return !s->foreign && atomic_load_explicit(&s->refs, memory_order_acquire) == 1;
+}
+
+void *ae_storage_data(const ae_storage *s)
+{
+    return s->data;
+}
+
+size_t ae_storage_bytes(const ae_storage *s)
+{
+    return s->bytes;
+}
+
+void ae_tensor_attach(ae_tensor *t, ae_storage *s, size_t offset)
+{
+    t->storage = s;
+    t->data = (char *)s->data + offset;
+}
