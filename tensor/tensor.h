@@ -104,7 +104,7 @@ AE_API void ae_shape_strides(int ndim, const int64_t *shape, int64_t *strides);
 /* Writes "[2,3]" into text and returns text, for messages. */
 AE_API const char *ae_shape_text(int ndim, const int64_t *shape, char text[AE_SHAPE_TEXT_MAX]);
 
-/* ---- host tensors: owned by the caller, in no graph --------------------------------------------------------------- */
+/* ---- host tensors: owned by the caller, in no graph ------------------------------------------------------------- */
 
 /* A new contiguous tensor of zeros; NULL and e filled when memory or the shape fails. Free with ae_tensor_free. */
 AE_API ae_tensor *ae_tensor_new(ae_dtype dtype, int ndim, const int64_t *shape, ae_err *e);
