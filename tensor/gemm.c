@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- activations --------------------------------------------------------------------------------------------------- */
+/* ---- activations ------------------------------------------------------------------------------------------------- */
 
 static const char *const activation_names[] = {
 #define AE_ACTIVATION_NAME(symbol, name) name,
@@ -51,7 +51,7 @@ double ae_activation_value(ae_activation activation, double x)
     }
 }
 
-/* ---- checks ---------------------------------------------------------------------------------------------------------- */
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 static int check_dtypes(const ae_gemm *p, ae_err *e)
 {
@@ -189,7 +189,7 @@ int ae_gemm_check(const ae_gemm *p, ae_gemm *q, ae_err *e)
     return 0;
 }
 
-/* ---- the interface --------------------------------------------------------------------------------------------------- */
+/* ---- the interface ----------------------------------------------------------------------------------------------- */
 
 ae_gemm ae_gemm_dense(ae_dtype dtype, int64_t m, int64_t n, int64_t k, const void *a, const void *b, void *c)
 {
@@ -229,7 +229,7 @@ const char *ae_gemm_implementation(const ae_gemm *p, char *text, size_t size)
     return text;
 }
 
-/* ---- packed weights -------------------------------------------------------------------------------------------------- */
+/* ---- packed weights ---------------------------------------------------------------------------------------------- */
 
 ae_gemm_pack *ae_gemm_pack_new(const ae_gemm *p, ae_err *e)
 {

@@ -95,7 +95,7 @@ AE_API int ae_gemm_plain(const ae_gemm *p, ae_err *e);
  * size with its terminating zero, and returns text. Empty when p is in error. */
 AE_API const char *ae_gemm_implementation(const ae_gemm *p, char *text, size_t size);
 
-/* ---- packed weights ------------------------------------------------------------------------------------------------ */
+/* ---- packed weights ---------------------------------------------------------------------------------------------- */
 
 /* A copy of B (k,n) in the layout that oneDNN likes best for products of m rows; other m work too. Worth it when the
  * same weights meet many products. NULL on error (as ae_gemm_run; AE_E_UNSUPPORTED for f64 and for batch over 1).

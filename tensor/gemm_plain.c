@@ -67,7 +67,7 @@ static panel_fn *panel_of(ae_dtype dtype, accumulator in)
     }
 }
 
-/* ---- the inner product of two panels ------------------------------------------------------------------------------- */
+/* ---- the inner product of two panels ----------------------------------------------------------------------------- */
 
 /* sum (rows,cols) += a (rows,depth) b (depth,cols). Four steps of k share one pass over the row of sums; the additions
  * still happen one after the other. */
@@ -101,7 +101,7 @@ DEFINE_MULTIPLY(multiply_f32, float)
 DEFINE_MULTIPLY(multiply_f64, double)
 DEFINE_MULTIPLY(multiply_i32, int32_t)
 
-/* ---- what happens after the sum ------------------------------------------------------------------------------------ */
+/* ---- what happens after the sum ---------------------------------------------------------------------------------- */
 
 static double read_number(ae_dtype dtype, const void *data, int64_t i)
 {

@@ -2,10 +2,10 @@
 # Installs into a temporary folder, builds a C program with find_package(aesop) and a C++17 program with pkg-config
 # against it, and runs both and the installed `aesop` itself.
 #
-#   sh tests/outside/programs.sh BUILD CMAKE CC CXX
+#   sh tests/outside/programs.sh BUILD CMAKE GENERATOR CC CXX
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-build=$1 cmake=$2 cc=$3 cxx=$4
+build=$1 cmake=$2 generator=$3 cc=$4 cxx=$5
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
@@ -25,7 +25,7 @@ expect()
     echo "$what: built, ran, and is linked to $said"
 }
 
-"$cmake" -S "$here/with_cmake" -B "$work/c" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \
+"$cmake" -S "$here/with_cmake" -B "$work/c" -G "$generator" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" \
     -DAESOP_EXPECTED_VERSION="$version" >"$work/c.log" && "$cmake" --build "$work/c" >>"$work/c.log" ||
     { cat "$work/c.log"; exit 1; }
 expect "C with find_package(aesop)" "$work/c/outside"
