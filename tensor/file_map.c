@@ -1,0 +1,115 @@
+#include "tensor/file_map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct mapping {
+    void *data;
+    size_t bytes;
+} mapping;
+
+static void unmap(void *arg)
+{
+    mapping *m = arg;
+    if (m->bytes > 0) {
+        munmap(m->data, m->bytes);
+    }
+    free(m);
+}
+
+static ae_storage *map_descriptor(int fd, const char *path, ae_err *e)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0) {
+        ae_err_set(e, AE_E_IO, "%s: cannot be examined: %s", path, strerror(errno));
+        return NULL;
+    }
+    if (!S_ISREG(info.st_mode)) {
+        ae_err_set(e, AE_E_IO, "%s: not a regular file", path);
+        return NULL;
+    }
+    mapping *m = malloc(sizeof *m);
+    if (!m) {
+        ae_err_set(e, AE_E_MEMORY, "%s: no memory to map the file", path);
+        return NULL;
+    }
+    *m = (mapping){m, (size_t)info.st_size}; /* an empty file cannot be mapped; any address serves */
+    if (m->bytes > 0) {
+        m->data = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+        if (m->data == MAP_FAILED) {
+            ae_err_set(e, AE_E_IO, "%s: cannot be mapped: %s", path, strerror(errno));
+            free(m);
+            return NULL;
+        }
+    }
+    ae_storage *s = ae_storage_wrap(m->data, m->bytes, unmap, m);
+    if (!s) {
+        unmap(m);
+        ae_err_set(e, AE_E_MEMORY, "%s: no memory to map the file", path);
+    }
+    return s;
+}
+
+ae_storage *ae_map_file(const char *path, ae_err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        ae_err_set(e, AE_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
+        return NULL;
+    }
+    ae_storage *s = map_descriptor(fd, path, e);
+    close(fd);
+    return s;
+}
+
+ae_storage *ae_copy_bytes(const void *data, size_t bytes, ae_err *e)
+{
+    void *copy = malloc(bytes ? bytes : 1);
+    ae_storage *s = copy ? ae_storage_wrap(copy, bytes, free, copy) : NULL;
+    if (!s) {
+        free(copy);
+        ae_err_set(e, AE_E_MEMORY, "no memory for %zu bytes", bytes);
+        return NULL;
+    }
+    if (bytes > 0) {
+        memcpy(copy, data, bytes);
+    }
+    return s;
+}
+
+ae_tensor *ae_tensor_on_storage(ae_storage *s, size_t offset, ae_dtype dtype, int ndim, const int64_t *shape, ae_err *e)
+{
+    char *first = (char *)ae_storage_data(s) + offset;
+    if ((uintptr_t)first % ae_dtype_size(dtype) != 0) {
+        ae_tensor *copy = ae_tensor_new(dtype, ndim, shape, e);
+        if (copy) {
+            memcpy(copy->data, first, (size_t)ae_numel(copy) * ae_dtype_size(dtype));
+        }
+        return copy;
+    }
+    ae_tensor *t = ae_tensor_wrap(first, dtype, ndim, shape, e);
+    if (t) {
+        ae_storage_drop(t->storage);
+        ae_storage_hold(s);
+        ae_tensor_attach(t, s, offset);
+    }
+    return t;
+}
+
+void ae_normalise_bools(ae_tensor *t)
+{
+    if (t->dtype != AE_BOOL) {
+        return;
+    }
+    unsigned char *b = t->data;
+    for (int64_t i = 0, n = ae_numel(t); i < n; i++) {
+        if (b[i] > 1) {
+            b[i] = 1;
+        }
+    }
+}

@@ -1,0 +1,15 @@
+/* What the JSON writer needs to see of a node. Internal to the JSON door. */
+#ifndef AE_TENSOR_JSON_INTERNAL_H
+#define AE_TENSOR_JSON_INTERNAL_H
+
+#include "tensor/json.h"
+
+#define AE_JSON_NUMBER_TEXT_MAX 40
+
+/* The text of a number: the digits it carries, or its integer value written into room. */
+const char *ae_json_number_text(const ae_json *j, char room[AE_JSON_NUMBER_TEXT_MAX]);
+
+/* Whether a container missed a member for want of memory. */
+bool ae_json_is_broken(const ae_json *j);
+
+#endif
