@@ -9,11 +9,12 @@
  * instruction sets agree to rounding, not to the bit, but for dropout masks, conversions and relu, which agree exactly.
  *
  * Accuracy of the elementary functions in units of the last place (ulp), measured over a sweep of all exponents:
- * exp 1, log 1, softplus 2, sigmoid 2.3, tanh 2.5, erf 2.5, silu 3. Results below the smallest normal float are subject to flush-to-zero. */
+ * exp 1, log 1, softplus 2, sigmoid 2.3, tanh 2.5, erf 2.5, silu 3. Results below the smallest normal float are subject
+ * to flush-to-zero. */
 #ifndef AE_TENSOR_KERNELS_H
 #define AE_TENSOR_KERNELS_H
 
-#include "tensor/error.h"
+#include "tensor/random.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,14 +36,6 @@ typedef struct ae_sgd_rule {
     float grad_scale, l2, lr, momentum, dampening;
     bool nesterov, first;
 } ae_sgd_rule;
-
-/* Where the random bits of a dropout come from: key and stream as in tensor/random.h's ae_random_key; element e of
- * the dropout takes word e%4 of Philox4x32-10(key, counter = (e/4, stream)). */
-typedef struct ae_dropout_bits {
-    uint32_t key[2];
-    uint32_t stream[2];
-    float p; /* the probability of zero, 0..1 */
-} ae_dropout_bits;
 
 typedef struct ae_kernels {
     const char *name; /* "base", "avx2", "avx512" */
@@ -127,16 +120,16 @@ typedef struct ae_kernels {
     void (*rms_norm_backward)(const float *x, const float *dy, const float *gamma, float rstd, float *dx, float *dgamma,
                               int64_t n);
 
-    /* s = residual + dropout(x) is written (it is layer_norm_backward's x), then y = layer_norm(s). `bits` NULL means
-     * no dropout; first, a multiple of 4, is the number of the row's first element within the dropout. */
-    void (*dropout_add_layer_norm)(const float *x, const float *residual, const ae_dropout_bits *bits, uint64_t first,
-                                   const float *gamma, const float *beta, float eps, float *s, float *y, int64_t n,
-                                   float *mean, float *rstd);
+    /* s = residual + dropout(x) is written (it is layer_norm_backward's x), then y = layer_norm(s). `key` NULL means
+     * no dropout. */
+    void (*dropout_add_layer_norm)(const float *x, const float *residual, const ae_random_key *key, float p,
+                                   uint64_t first, const float *gamma, const float *beta, float eps, float *s, float *y,
+                                   int64_t n, float *mean, float *rstd);
 
     /* ---- dropout ----
-     * y = kept ? x/(1−p) : 0 for elements first, first+1, ... of the whole; first must be a multiple of 4. Backward is
-     * the same function on dy. An element is kept when its 32-bit word is at least p·2^32 (rounded); p = 1 keeps none. */
-    void (*dropout)(const ae_dropout_bits *bits, uint64_t first, const float *x, float *y, int64_t n);
+     * y = kept ? x/(1−p) : 0; x[0] is element `first` of the dropout that key names. Backward is the same function on
+     * dy. Zero comes exactly where ae_random_bernoulli(key, first, p) is 1; p in 0..1. */
+    void (*dropout)(const ae_random_key *key, float p, uint64_t first, const float *x, float *y, int64_t n);
 
     /* ---- recurrent cells, one row of h units ---- */
 
