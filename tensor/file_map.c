@@ -1,5 +1,7 @@
 #include "tensor/file_map.h"
 
+#include "tensor/utf8_check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -99,6 +101,38 @@ ae_tensor *ae_tensor_on_storage(ae_storage *s, size_t offset, ae_dtype dtype, in
         ae_tensor_attach(t, s, offset);
     }
     return t;
+}
+
+const ae_tensor *ae_dense_for_file(const ae_tensor *t, ae_tensor **made, ae_err *e)
+{
+    *made = NULL;
+    if (!t->data) {
+        ae_err_set(e, AE_E_FREED, "tensor %.200s: was freed before it could be written", t->name ? t->name : "?");
+        return NULL;
+    }
+    if (ae_is_contiguous(t)) {
+        return t;
+    }
+    *made = ae_tensor_new(t->dtype, t->ndim, t->shape, e);
+    if (*made && ae_tensor_copy(*made, t, e) != 0) {
+        ae_tensor_free(*made);
+        *made = NULL;
+    }
+    return *made;
+}
+
+int ae_check_names_for_file(const ae_tensors *tensors, ae_err *e)
+{
+    for (int i = 0; i < ae_tensors_count(tensors); i++) {
+        const char *name = ae_tensors_name(tensors, i);
+        if (name[0] == '\0' || !ae_utf8_is_valid(name, strlen(name))) {
+            return ae_err_set(e, AE_E_VALUE, "the name of tensor %d is %s", i, name[0] ? "not UTF-8" : "empty");
+        }
+        if (!ae_tensors_at(tensors, i)->data) {
+            return ae_err_set(e, AE_E_FREED, "tensor %.200s: was freed before it could be written", name);
+        }
+    }
+    return 0;
 }
 
 void ae_normalise_bools(ae_tensor *t)

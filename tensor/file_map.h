@@ -17,6 +17,13 @@ ae_storage *ae_copy_bytes(const void *data, size_t bytes, ae_err *e);
 ae_tensor *ae_tensor_on_storage(ae_storage *s, size_t offset, ae_dtype dtype, int ndim, const int64_t *shape,
                                 ae_err *e);
 
+/* t itself when it is contiguous, else a contiguous copy that *made receives and the caller frees. NULL and e filled,
+ * the tensor named, when it was freed before or there is no memory. */
+const ae_tensor *ae_dense_for_file(const ae_tensor *t, ae_tensor **made, ae_err *e);
+
+/* Fails when a name is empty or not UTF-8, or a tensor was freed. */
+int ae_check_names_for_file(const ae_tensors *tensors, ae_err *e);
+
 /* Sets every byte of a bool tensor that is neither 0 nor 1 to 1: foreign files promise nothing, kernels rely on it. */
 void ae_normalise_bools(ae_tensor *t);
 
