@@ -282,6 +282,11 @@ size_t ae_storage_bytes(const ae_storage *s)
     return s->bytes;
 }
 
+ae_pool *ae_storage_pool(const ae_storage *s)
+{
+    return s->pool;
+}
+
 void ae_tensor_attach(ae_tensor *t, ae_storage *s, size_t offset)
 {
     t->storage = s;

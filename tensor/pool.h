@@ -43,6 +43,7 @@ void ae_storage_drop(ae_storage *s);          /* one less; NULL is allowed */
 bool ae_storage_is_sole(const ae_storage *s); /* one reference, and memory of our own */
 void *ae_storage_data(const ae_storage *s);
 size_t ae_storage_bytes(const ae_storage *s);
+ae_pool *ae_storage_pool(const ae_storage *s); /* NULL: plain memory or somebody else's */
 
 /* Makes t a view of s beginning `offset` bytes in, taking over the caller's reference to s. For internal use. */
 void ae_tensor_attach(ae_tensor *t, ae_storage *s, size_t offset);

@@ -60,7 +60,7 @@ AE_API int ae_dtype_parse(const char *name, ae_dtype *dtype);
 
 typedef struct ae_graph ae_graph;     /* autograd/graph.h */
 typedef struct ae_storage ae_storage; /* tensor/pool.h */
-typedef struct ae_slot ae_slot;       /* autograd/graph_internal.h: where a gradient arrives */
+typedef struct ae_slot ae_slot;       /* autograd/tape.h: where a gradient arrives */
 
 /* A strided, row-major view of a storage. Public so that a debugger can print it; change nothing in it by hand.
  * A tensor's values never change after the operation that made it. */
@@ -77,8 +77,10 @@ typedef struct ae_tensor {
     ae_storage *storage;   /* one reference is held while data is not NULL */
     ae_slot *slot;         /* NULL when no gradient is wanted */
     ae_graph *graph;       /* the graph that owns it; NULL for parameters and host tensors */
-    const char *died_file; /* where the frame was opened that took the storage back */
-    int died_line;
+    const ae_err *fault;   /* the error slot of the model root that owns it; NULL elsewhere */
+    int depth;             /* the frame it lives in; 0 is the graph itself */
+    int died_line;         /* where the frame was opened that took the storage back */
+    const char *died_file;
 } ae_tensor;
 
 /* The number of elements; 1 for a scalar, 0 when any extent is 0. */

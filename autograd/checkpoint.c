@@ -1,0 +1,140 @@
+/* Recomputation: a segment saves only its inputs and runs again in backward. */
+#include "autograd/tape.h"
+
+#include <string.h>
+
+typedef struct segment {
+    ae_segment_fn fn;
+    void *self;
+    uint64_t draws; /* the graph's counters and precision when the segment began */
+    uint64_t seed, step;
+    uint32_t round, rank;
+    ae_dtype precision;
+} segment;
+
+typedef struct counters {
+    uint64_t draws, seed, step;
+    uint32_t round, rank;
+    ae_dtype precision;
+} counters;
+
+static counters counters_get(const ae_graph *g)
+{
+    return (counters){g->draws, g->seed, g->random_step, g->round, g->rank, g->precision};
+}
+
+static void counters_set(ae_graph *g, const counters *k)
+{
+    g->draws = k->draws;
+    g->precision = k->precision;
+    ae_graph_random(g, k->seed, k->step, k->round, k->rank);
+}
+
+typedef struct segment {
+    ae_segment_fn fn;
+    void *self;
+    counters before;
+} segment;
+
+/* The leaves that the run inside asks for: all of them in backward; in ae_grad the outer targets and the inputs. */
+static ae_tensor **targets(ae_graph *g, const ae_call *c, ae_tensor **in, int *n)
+{
+    const backward_request *outer = ae_running_request(g);
+    if (!outer || !outer->xs) {
+        return NULL;
+    }
+    ae_tensor **xs = ae_arena(g, (size_t)(outer->n_xs + c->n_in) * sizeof *xs);
+    for (*n = 0; xs && *n < outer->n_xs; ++*n) {
+        xs[*n] = outer->xs[*n];
+    }
+    for (int i = 0; xs && i < c->n_in; i++) {
+        if (c->in[i] && c->need[i]) {
+            xs[(*n)++] = in[i];
+        }
+    }
+    return xs;
+}
+
+static ae_tensor *gradient_of(ae_graph *g, ae_tensor *x, bool in_slot)
+{
+    if (!in_slot || !x->slot->grad) {
+        return x->grad;
+    }
+    ae_tensor *t = x->slot->grad;
+    ae_tensor *result = ae_view(g, t, t->ndim, t->shape, t->strides, 0);
+    ae_alias_drop(t);
+    x->slot->grad = NULL;
+    return result;
+}
+
+/* Runs the segment once more with a tape of its own at the end of the tape, and differentiates that part. */
+static void checkpoint_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
+{
+    ae_graph *g = c->graph;
+    const segment *s = c->attr;
+    counters now = counters_get(g);
+    counters_set(g, &s->before);
+    int floor = g->tape_count, n_xs = 0;
+    bool was = ae_set_recording(g, true);
+    ae_tensor **in = ae_arena(g, (size_t)c->n_in * sizeof *in);
+    for (int i = 0; in && i < c->n_in; i++) {
+        in[i] = c->in[i] ? ae_detach(g, c->in[i]) : NULL;
+        if (c->in[i] && c->need[i]) {
+            ae_requires_grad(g, in[i]);
+        }
+    }
+    ae_tensor *y = in ? s->fn(g, s->self, in, c->n_in) : ae_bad(g);
+    ae_tensor **xs = ae_ok(g) ? targets(g, c, in, &n_xs) : NULL;
+    backward_request r = {.outputs = &y, .grads = gout, .n = 1, .floor = floor, .xs = xs, .n_xs = n_xs};
+    if (ae_ok(g) && y->slot && ae_run_backward(g, &r) == 0) {
+        for (int i = 0; i < c->n_in; i++) {
+            gin[i] = c->in[i] && c->need[i] ? gradient_of(g, in[i], xs != NULL) : NULL;
+        }
+    }
+    ae_tape_truncate(g, floor);
+    ae_set_recording(g, was);
+    counters_set(g, &now);
+}
+
+static const ae_op checkpoint_op = {
+    .name = "checkpoint",
+    .formula = "fn(inputs), recomputed in backward",
+    .min_in = 0,
+    .max_in = -1,
+    .n_out = 1,
+    .flags = AE_OP_VIEW | AE_OP_SEGMENT,
+    .needs = {0xffffu, 0xffffu, 0xffffu, 0xffffu, 0xffffu, 0xffffu, 0xffffu, 0xffffu},
+    .vjp = checkpoint_vjp,
+};
+
+ae_tensor *ae_checkpoint(ae_graph *g, ae_segment_fn fn, void *self, ae_tensor *const *in, int n)
+{
+    segment s = {fn, self, counters_get(g)};
+    if (!g->recording || !ae_ok(g)) {
+        return ae_ok(g) ? fn(g, self, in, n) : ae_bad(g);
+    }
+    if (g->flags & AE_HIGHER_ORDER) {
+        return ae_fail(g, AE_E_GRADIENT,
+                       "checkpoint: a recomputed segment has no second derivative; leave out "
+                       "AE_HIGHER_ORDER or the checkpoint");
+    }
+    ae_frame f = ae_frame_open(g);
+    ae_set_recording(g, false);
+    ae_tensor *y = fn(g, self, in, n);
+    ae_set_recording(g, true);
+    ae_call c = {.graph = g, .op = &checkpoint_op, .n_in = n, .n_out = 1, .attr = &s, .attr_size = sizeof s};
+    c.recording = true;
+    c.in = (ae_tensor **)in;
+    c.need = ae_arena(g, (size_t)n * sizeof *c.need);
+    /* A view of the result, so that an input handed through keeps its own history. */
+    c.out[0] = ae_ok(g) ? ae_view(g, y, y->ndim, y->shape, y->strides, 0) : ae_bad(g);
+    if (!ae_ok(g) || !c.need) {
+        ae_frame_close(f);
+        return ae_bad(g);
+    }
+    for (int i = 0; i < n; i++) {
+        c.need[i] = true; /* all inputs are needed to run again */
+    }
+    ae_record(&c);
+    return ae_frame_return(f, c.out[0]);
+}

@@ -1,0 +1,351 @@
+#include "autograd/elementwise.h"
+#include "autograd/ops.h"
+
+#include <string.h>
+
+enum { MAX_OPERANDS = 3, PARALLEL = 32768 };
+
+int ae_broadcast_shape(const ae_tensor *a, const ae_tensor *b, int *ndim, int64_t shape[AE_MAX_DIMS])
+{
+    int n = a->ndim > b->ndim ? a->ndim : b->ndim;
+    int64_t result[AE_MAX_DIMS];
+    for (int i = 1; i <= n; i++) {
+        int64_t x = i <= a->ndim ? a->shape[a->ndim - i] : 1;
+        int64_t y = i <= b->ndim ? b->shape[b->ndim - i] : 1;
+        if (x != y && x != 1 && y != 1) {
+            return -1;
+        }
+        result[n - i] = x == 1 ? y : x;
+    }
+    *ndim = n;
+    memcpy(shape, result, (size_t)n * sizeof *shape);
+    return 0;
+}
+
+static int broadcast_strides(const ae_tensor *t, int ndim, const int64_t *shape, int64_t *strides)
+{
+    if (t->ndim > ndim) {
+        return -1;
+    }
+    for (int i = 0; i < ndim; i++) {
+        int k = i - (ndim - t->ndim);
+        if (k < 0 || (t->shape[k] == 1 && shape[i] != 1)) {
+            strides[i] = 0;
+        } else if (t->shape[k] == shape[i]) {
+            strides[i] = t->strides[k];
+        } else {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+ae_tensor *ae_broadcast_view(ae_graph *g, const ae_tensor *src, int ndim, const int64_t *shape)
+{
+    int64_t strides[AE_MAX_DIMS];
+    if (broadcast_strides(src, ndim, shape, strides) != 0) {
+        return NULL;
+    }
+    return ae_view(g, src, ndim, shape, strides, 0);
+}
+
+static bool result_is_bool(const ae_block_kernel *k)
+{
+    return k->f32_bool || k->f64_bool || k->i64_bool;
+}
+
+static bool takes(const ae_block_kernel *k, ae_dtype dtype)
+{
+    bool boolean = result_is_bool(k);
+    if (dtype == AE_F64) {
+        return boolean ? k->f64_bool != NULL : k->f64 != NULL;
+    }
+    if (ae_dtype_is_float(dtype)) {
+        return boolean ? k->f32_bool != NULL : k->f32 != NULL;
+    }
+    return boolean ? k->i64_bool != NULL : k->i64 != NULL;
+}
+
+int ae_elementwise_shape(ae_call *c)
+{
+    char a[AE_DESCRIBE_MAX], b[AE_DESCRIBE_MAX];
+    const ae_tensor *x = c->in[0];
+    ae_tensor out = {.ndim = x->ndim};
+    memcpy(out.shape, x->shape, sizeof out.shape);
+    for (int i = 1; i < c->n_in; i++) {
+        if (c->in[i]->dtype != x->dtype) {
+            return ae_call_fail(c, AE_E_DTYPE, "%s is %s and %s is %s; cast one of them", ae_call_describe(c, 0, a),
+                                ae_dtype_name(x->dtype), ae_call_describe(c, i, b), ae_dtype_name(c->in[i]->dtype));
+        }
+        if (ae_broadcast_shape(&out, c->in[i], &out.ndim, out.shape) != 0) {
+            return ae_call_fail(c, AE_E_SHAPE, "%s and %s do not broadcast: extents must be equal or 1 from the right",
+                                ae_call_describe(c, 0, a), ae_call_describe(c, i, b));
+        }
+    }
+    if (!takes(c->op->kernel, x->dtype)) {
+        return ae_call_fail(c, AE_E_DTYPE, "%s is %s, which this operation does not take; cast it",
+                            ae_call_describe(c, 0, a), ae_dtype_name(x->dtype));
+    }
+    ae_call_out(c, 0, result_is_bool(c->op->kernel) ? AE_BOOL : x->dtype, out.ndim, out.shape);
+    return 0;
+}
+
+/* ---- the driver ---------------------------------------------------------------------------------------------------- */
+
+typedef struct operand {
+    const char *data;
+    int64_t strides[AE_MAX_DIMS];
+    bool dense; /* the whole operand lies as the result does */
+} operand;
+
+typedef struct plan {
+    int ndim;
+    int64_t shape[AE_MAX_DIMS];
+    int n;
+    operand x[MAX_OPERANDS];
+    ae_dtype dtype;
+    size_t size;
+} plan;
+
+static bool mergeable(const plan *p, int i)
+{
+    for (int k = 0; k < p->n; k++) {
+        if (p->x[k].strides[i - 1] != p->x[k].strides[i] * p->shape[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Merges neighbouring axes that every operand walks as one, so that rows are as long as they can be. */
+static void merge_axes(plan *p)
+{
+    int out = 0;
+    for (int i = 1; i < p->ndim; i++) {
+        bool merged = false;
+        /* axis `out` and axis i, after moving i next to it */
+        p->shape[out + 1] = p->shape[i];
+        for (int k = 0; k < p->n; k++) {
+            p->x[k].strides[out + 1] = p->x[k].strides[i];
+        }
+        if (mergeable(p, out + 1)) {
+            p->shape[out] *= p->shape[out + 1];
+            for (int k = 0; k < p->n; k++) {
+                p->x[k].strides[out] = p->x[k].strides[out + 1];
+            }
+            merged = true;
+        }
+        out += merged ? 0 : 1;
+    }
+    p->ndim = p->ndim ? out + 1 : 0;
+}
+
+/* Copies elements of one operand, beginning at result index `from`, into a dense block. */
+static void gather(const plan *p, const operand *x, int64_t from, int64_t n, char *block)
+{
+    int last = p->ndim - 1;
+    int64_t at[AE_MAX_DIMS];
+    int64_t rest = from;
+    for (int i = last; i >= 0; i--) {
+        at[i] = rest % p->shape[i];
+        rest /= p->shape[i];
+    }
+    while (n > 0) {
+        int64_t offset = 0;
+        for (int i = 0; i <= last; i++) {
+            offset += at[i] * x->strides[i];
+        }
+        int64_t row = p->shape[last] - at[last];
+        row = row < n ? row : n;
+        const char *src = x->data + offset * (int64_t)p->size;
+        int64_t step = x->strides[last];
+        if (step == 1) {
+            memcpy(block, src, (size_t)row * p->size);
+        } else if (p->size == 4) {
+            uint32_t *to = (uint32_t *)(void *)block;
+            const uint32_t *s = (const uint32_t *)(const void *)src;
+            for (int64_t i = 0; i < row; i++) {
+                to[i] = s[i * step];
+            }
+        } else {
+            for (int64_t i = 0; i < row; i++) {
+                memcpy(block + i * (int64_t)p->size, src + i * step * (int64_t)p->size, p->size);
+            }
+        }
+        block += row * (int64_t)p->size;
+        n -= row;
+        at[last] = 0;
+        for (int i = last - 1; i >= 0 && ++at[i] == p->shape[i]; i--) {
+            at[i] = 0;
+        }
+    }
+}
+
+/* bf16 and f16 widen to f32, small integers and bool to i64. */
+static void widen(ae_dtype dtype, const char *src, void *block, int64_t n)
+{
+    float *f = block;
+    int64_t *v = block;
+    for (int64_t i = 0; i < n; i++) {
+        switch (dtype) {
+        case AE_BF16:
+            f[i] = ae_bf16_to_f32(((const uint16_t *)(const void *)src)[i]);
+            break;
+        case AE_F16:
+            f[i] = ae_f16_to_f32(((const uint16_t *)(const void *)src)[i]);
+            break;
+        case AE_I8:
+            v[i] = ((const int8_t *)src)[i];
+            break;
+        case AE_I32:
+            v[i] = ((const int32_t *)(const void *)src)[i];
+            break;
+        default:
+            v[i] = ((const uint8_t *)src)[i];
+            break;
+        }
+    }
+}
+
+static void narrow(ae_dtype dtype, const void *block, char *dst, int64_t n)
+{
+    const float *f = block;
+    const int64_t *v = block;
+    for (int64_t i = 0; i < n; i++) {
+        switch (dtype) {
+        case AE_BF16:
+            ((uint16_t *)(void *)dst)[i] = ae_f32_to_bf16(f[i]);
+            break;
+        case AE_F16:
+            ((uint16_t *)(void *)dst)[i] = ae_f32_to_f16(f[i]);
+            break;
+        case AE_I8:
+            ((int8_t *)dst)[i] = (int8_t)v[i];
+            break;
+        case AE_I32:
+            ((int32_t *)(void *)dst)[i] = (int32_t)v[i];
+            break;
+        case AE_BOOL:
+            ((uint8_t *)dst)[i] = v[i] != 0;
+            break;
+        default:
+            ((uint8_t *)dst)[i] = (uint8_t)v[i];
+            break;
+        }
+    }
+}
+
+static void call_kernel(const ae_block_kernel *k, ae_dtype dtype, const void *const *x, void *y, int64_t n,
+                        const void *attr)
+{
+    bool boolean = result_is_bool(k);
+    if (dtype == AE_F64) {
+        const double *const p[MAX_OPERANDS] = {x[0], x[1], x[2]};
+        if (boolean) {
+            k->f64_bool(p, y, n, attr);
+        } else {
+            k->f64(p, y, n, attr);
+        }
+    } else if (ae_dtype_is_float(dtype)) {
+        const float *const p[MAX_OPERANDS] = {x[0], x[1], x[2]};
+        if (boolean) {
+            k->f32_bool(p, y, n, attr);
+        } else {
+            k->f32(p, y, n, attr);
+        }
+    } else {
+        const int64_t *const p[MAX_OPERANDS] = {x[0], x[1], x[2]};
+        if (boolean) {
+            k->i64_bool(p, y, n, attr);
+        } else {
+            k->i64(p, y, n, attr);
+        }
+    }
+}
+
+/* Result elements [from, from + n), n at most AE_BLOCK where an operand must be gathered. */
+static void run_block(const plan *p, const ae_block_kernel *k, ae_tensor *out, int64_t from, int64_t n,
+                      const void *attr)
+{
+    uint64_t gathered[MAX_OPERANDS][AE_BLOCK], widened[MAX_OPERANDS][AE_BLOCK], result[AE_BLOCK];
+    const void *x[MAX_OPERANDS] = {NULL};
+    bool narrow_type = p->dtype != AE_F32 && p->dtype != AE_F64 && p->dtype != AE_I64;
+    for (int i = 0; i < p->n; i++) {
+        const char *src = p->x[i].data + from * (int64_t)p->size;
+        if (!p->x[i].dense) {
+            gather(p, &p->x[i], from, n, (char *)gathered[i]);
+            src = (const char *)gathered[i];
+        }
+        x[i] = src;
+        if (narrow_type) {
+            widen(p->dtype, src, widened[i], n);
+            x[i] = widened[i];
+        }
+    }
+    char *y = (char *)out->data + from * (int64_t)ae_dtype_size(out->dtype);
+    bool via_buffer = narrow_type && !result_is_bool(k);
+    call_kernel(k, p->dtype, x, via_buffer ? (void *)result : (void *)y, n, attr);
+    if (via_buffer) {
+        narrow(p->dtype, result, y, n);
+    }
+}
+
+int ae_elementwise_forward(ae_call *c)
+{
+    const ae_block_kernel *k = c->op->kernel;
+    ae_tensor *out = c->out[0];
+    plan p = {.ndim = out->ndim, .n = c->n_in, .dtype = c->in[0]->dtype};
+    p.size = ae_dtype_size(p.dtype);
+    memcpy(p.shape, out->shape, sizeof p.shape);
+    bool all_dense = p.dtype == AE_F32 || p.dtype == AE_F64 || p.dtype == AE_I64;
+    for (int i = 0; i < c->n_in; i++) {
+        p.x[i].data = c->in[i]->data;
+        p.x[i].dense = ae_same_shape(c->in[i], out) && ae_is_contiguous(c->in[i]);
+        broadcast_strides(c->in[i], out->ndim, out->shape, p.x[i].strides);
+        all_dense = all_dense && p.x[i].dense;
+    }
+    int64_t n = ae_numel(out);
+    if (n == 0) {
+        return 0;
+    }
+    merge_axes(&p);
+    int64_t block = all_dense ? 16 * AE_BLOCK : AE_BLOCK;
+    int64_t blocks = (n + block - 1) / block;
+#pragma omp parallel for schedule(static) if (n >= PARALLEL)
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t from = b * block;
+        run_block(&p, k, out, from, n - from < block ? n - from : block, c->attr);
+    }
+    return 0;
+}
+
+static ae_dtype promoted(ae_tensor *const *in, int n)
+{
+    ae_dtype best = in[0]->dtype;
+    for (int i = 1; i < n; i++) {
+        ae_dtype d = in[i]->dtype;
+        if (d == AE_F64 || (d == AE_F32 && best != AE_F64)) {
+            best = d;
+        }
+    }
+    return best;
+}
+
+ae_tensor *ae_elementwise(ae_graph *g, const ae_op *op, ae_tensor *const *in, int n, const void *attr, size_t attr_size)
+{
+    bool floats = ae_ok(g), mixed = false;
+    for (int i = 0; i < n && floats; i++) {
+        floats = in[i] && ae_dtype_is_float(in[i]->dtype);
+        mixed = mixed || (floats && in[i]->dtype != in[0]->dtype);
+    }
+    if (!floats || !mixed) {
+        return ae_apply(g, op, in, n, attr, attr_size);
+    }
+    ae_frame f = ae_frame_open(g);
+    ae_dtype dtype = promoted(in, n);
+    ae_tensor *cast[MAX_OPERANDS];
+    for (int i = 0; i < n; i++) {
+        cast[i] = ae_cast(g, in[i], dtype);
+    }
+    return ae_frame_return(f, ae_apply(g, op, cast, n, attr, attr_size));
+}

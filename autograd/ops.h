@@ -1,0 +1,34 @@
+/* All operations, by family. Every one takes the graph first, and what it returns lives in that graph. Axes may be
+ * negative; shapes broadcast as in NumPy; floats of two dtypes promote bf16 -> f32 -> f64; integers never promote. */
+#ifndef AE_AUTOGRAD_OPS_H
+#define AE_AUTOGRAD_OPS_H
+
+#include "autograd/arithmetic.h"
+#include "autograd/create.h"
+#include "autograd/reduce.h"
+#include "autograd/shape.h"
+
+/* The list: one row an op, by family. Tests, `aesop list ops` and docs walk it. */
+#define AE_OPS(ROW)                                                                                                    \
+    AE_ARITHMETIC_OPS(ROW)                                                                                             \
+    AE_REDUCE_OPS(ROW)                                                                                                 \
+    AE_SHAPE_OPS(ROW)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define AE_OP_DECLARE(name) extern const ae_op ae_op_##name;
+AE_OPS(AE_OP_DECLARE)
+#undef AE_OP_DECLARE
+
+/* The ops of the list; n receives their number. */
+AE_API const ae_op *const *ae_op_list(int *n);
+
+/* An op of the list by name; NULL when there is none. */
+AE_API const ae_op *ae_op_find(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

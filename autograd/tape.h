@@ -1,0 +1,121 @@
+/* Internal to autograd/: the insides of a graph. */
+#ifndef AE_AUTOGRAD_TAPE_H
+#define AE_AUTOGRAD_TAPE_H
+
+#include "autograd/op.h"
+
+typedef struct hook {
+    ae_hook_fn fn;
+    void *user;
+    struct hook *next;
+} hook;
+
+/* Where the gradient of one value arrives. All aliases of the value share it. A parameter's slot belongs to its model
+ * root, every other one to the graph's arena. */
+struct ae_slot {
+    ae_call *node;   /* the call that made the value; NULL for leaves */
+    int out;         /* which output of node it is */
+    ae_tensor *leaf; /* the tensor whose ->grad receives the gradient: leaves, and where ae_retain_grad asked */
+    bool parameter;  /* outlives the step */
+    bool wanted;     /* reached by the backward that runs now */
+    bool listed;     /* in that run's list of leaves */
+    int uses;        /* contributions still to come in it; 0 between runs */
+    ae_tensor *grad; /* the sum so far */
+    hook *hooks;
+    uint64_t hooks_step; /* the step that set the hooks: parameters' slots outlive it */
+    ae_slot *next;       /* list of leaves that this backward reached */
+};
+
+typedef struct arena_chunk {
+    struct arena_chunk *next;
+    size_t size;
+    size_t used;
+    char data[];
+} arena_chunk;
+
+typedef struct frame_record {
+    uint64_t serial;
+    int first; /* the first entry of graph->live that was made inside */
+    const char *file;
+    int line;
+} frame_record;
+
+struct ae_graph {
+    ae_err error;
+    unsigned flags;
+    bool recording;
+    ae_pool *pool;
+
+    arena_chunk *chunks; /* all chunks; allocation goes on in `chunk` */
+    arena_chunk *chunk;
+
+    ae_tensor **live; /* tensors whose storage a frame will release, in order of making */
+    int live_count;
+    int live_capacity;
+
+    frame_record *frames; /* frames[0] is the graph itself */
+    int depth;
+    int frame_capacity;
+    uint64_t serial;
+
+    ae_call **tape;
+    int tape_count;
+    int tape_capacity;
+
+    uint64_t seed, random_step;
+    uint32_t round, rank;
+    uint64_t draws;
+    ae_dtype precision;
+
+    uint64_t step; /* counts ae_graph_begin */
+    ae_tensor bad;
+    struct backward_run *backward; /* the run that is under way, if any */
+    ae_param_final_fn param_final;
+    void *param_final_user;
+};
+
+/* Zeroed memory until the next ae_graph_begin; NULL after setting the error. */
+void *ae_arena(ae_graph *g, size_t bytes);
+
+/* A tensor struct registered in the current frame, without storage; NULL after setting the error. */
+ae_tensor *ae_struct_new(ae_graph *g);
+
+/* A copy of t's struct that holds its own reference to the storage and is in no frame; drop with ae_alias_drop. With
+ * data false it only remembers dtype, shape and slot. */
+ae_tensor *ae_alias(ae_graph *g, const ae_tensor *t, bool data);
+void ae_alias_drop(ae_tensor *t);
+
+/* Releases what a call on the tape saved. */
+void ae_call_release(ae_call *c);
+
+/* Empties the tape down to `count` calls. */
+void ae_tape_truncate(ae_graph *g, int count);
+
+/* Adds grad to *sum: takes it over, adds in place when the sum's storage is the engine's alone, else adds anew. */
+int ae_accumulate(ae_graph *g, ae_tensor **sum, ae_tensor *grad, bool create_graph);
+
+/* Runs the tape backward from `outputs`; see backward.c. */
+typedef struct backward_request {
+    ae_tensor *const *outputs;
+    ae_tensor *const *grads;
+    int n;
+    int floor;            /* calls below this place of the tape are not run */
+    ae_tensor *const *xs; /* NULL: every leaf; else only these, whose gradients stay in their slots */
+    int n_xs;
+    unsigned flags;
+} backward_request;
+int ae_run_backward(ae_graph *g, const backward_request *r);
+
+/* The request of the run that is under way; NULL outside backward. */
+const backward_request *ae_running_request(const ae_graph *g);
+
+/* Puts a call whose outputs are computed onto the tape. */
+int ae_record(ae_call *c);
+
+/* Internal op flag: a recomputed segment, which may reach parameters that are not among its inputs. */
+enum { AE_OP_SEGMENT = 1 << 16 };
+
+/* A slot for a leaf; parameters' slots are malloc'ed by nn and passed through here to be set up. */
+void ae_slot_init(ae_slot *slot, ae_tensor *leaf, bool parameter);
+
+#endif
