@@ -3,15 +3,6 @@
 
 #include <string.h>
 
-typedef struct segment {
-    ae_segment_fn fn;
-    void *self;
-    uint64_t draws; /* the graph's counters and precision when the segment began */
-    uint64_t seed, step;
-    uint32_t round, rank;
-    ae_dtype precision;
-} segment;
-
 typedef struct counters {
     uint64_t draws, seed, step;
     uint32_t round, rank;
