@@ -157,10 +157,9 @@ uint64_t ae_draw(ae_graph *g)
     return g->draws++;
 }
 
-void ae_draw_key(const ae_graph *g, uint64_t draw, uint64_t key[2])
+ae_random_key ae_draw_key(const ae_graph *g, uint64_t draw)
 {
-    key[0] = g->seed * 0x9e3779b97f4a7c15u + g->random_step;
-    key[1] = draw ^ ((uint64_t)g->round << 40) ^ ((uint64_t)g->rank << 52);
+    return ae_random_key_make(g->seed, g->random_step, g->round, g->rank, draw);
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #define AE_AUTOGRAD_OP_H
 
 #include "autograd/graph.h"
+#include "tensor/random.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -137,9 +138,9 @@ AE_API int ae_broadcast_shape(const ae_tensor *a, const ae_tensor *b, int *ndim,
 /* The axis counted from the front (0..ndim-1) of an axis that may be negative; -1 outside. */
 AE_API int ae_axis(int axis, int ndim);
 
-/* The next draw number of the graph, and the 128-bit Philox key material behind a draw: for random ops. */
+/* The next draw number of the graph, and the key behind a draw (c->draw): for random ops. */
 AE_API uint64_t ae_draw(ae_graph *g);
-AE_API void ae_draw_key(const ae_graph *g, uint64_t draw, uint64_t key[2]);
+AE_API ae_random_key ae_draw_key(const ae_graph *g, uint64_t draw);
 
 /* ---- samples: how the tests over the list call an op ------------------------------------------------------------- */
 

@@ -1,0 +1,8 @@
+/* nn/: modules with named parameters, initialisers, optimizers and schedules. Each header stands beside its module. */
+#ifndef AE_NN_NN_H
+#define AE_NN_NN_H
+
+#include "nn/init.h"
+#include "nn/model.h"
+
+#endif
