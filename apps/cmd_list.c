@@ -1,0 +1,192 @@
+#include "apps/command_table.h"
+#include "tensor/nearest_name.h"
+#include "tensor/tensor.h"
+
+#include <string.h>
+
+/* One entry of a list. `more` is its JSON object, for members beyond name and about; NULL when text is printed. */
+typedef struct list_entry {
+    const char *name;
+    const char *about; /* NULL for nothing to say */
+    ae_json *more;
+} list_entry;
+
+static bool command_entry(const ae_app *app, int i, list_entry *entry)
+{
+    const ae_command *command = ae_app_command(app, i);
+    if (!command) {
+        return false;
+    }
+    entry->name = command->name;
+    entry->about = command->summary;
+    return true;
+}
+
+static bool option_entry(const ae_app *app, int i, list_entry *entry)
+{
+    (void)app;
+    const ae_option *row = &ae_option_table()[i];
+    if (!row->name) {
+        return false;
+    }
+    entry->name = row->name;
+    entry->about = row->help;
+    if (entry->more && row->preset) {
+        ae_json_set_string(entry->more, "default", row->preset);
+    }
+    return true;
+}
+
+static bool dtype_entry(const ae_app *app, int i, list_entry *entry)
+{
+    static const struct {
+        const char *name, *about;
+        int bytes;
+    } rows[] = {
+#define DTYPE_ROW(symbol, name, bytes, numpy, safetensors) {name, "NumPy " numpy ", safetensors " safetensors, bytes},
+        AE_DTYPES(DTYPE_ROW)
+#undef DTYPE_ROW
+    };
+    (void)app;
+    if (i >= AE_DTYPE_COUNT) {
+        return false;
+    }
+    entry->name = rows[i].name;
+    entry->about = rows[i].about;
+    ae_json_set_int(entry->more, "bytes", rows[i].bytes);
+    return true;
+}
+
+static bool code_entry(const ae_app *app, int i, list_entry *entry)
+{
+    static const char *const symbols[] = {
+#define CODE_ROW(symbol, name) #symbol,
+        AE_CODES(CODE_ROW)
+#undef CODE_ROW
+    };
+    (void)app;
+    if (i >= AE_CODE_COUNT) {
+        return false;
+    }
+    entry->name = ae_code_name((ae_code)i);
+    entry->about = symbols[i];
+    ae_json_set_int(entry->more, "exit_status", ae_exit_status((ae_code)i));
+    return true;
+}
+
+/* The kinds of things that can be listed: a row each, with a function that fills entry i or returns false past the
+ * last. */
+static const struct list_kind {
+    const char *name, *about;
+    bool (*entry)(const ae_app *app, int i, list_entry *entry);
+} kinds[] = {
+    {"commands", "the subcommands of this program", command_entry},
+    {"options", "every option that some command takes", option_entry},
+    {"dtypes", "the element types of tensors", dtype_entry},
+    {"errors", "the codes of errors", code_entry},
+};
+
+enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
+
+static int entry_count(const ae_app *app, const struct list_kind *kind)
+{
+    list_entry entry = {0};
+    int count = 0;
+    while (kind->entry(app, count, &entry)) {
+        count++;
+    }
+    return count;
+}
+
+static const struct list_kind *find_kind(const char *name, ae_err *e)
+{
+    const char *names[KIND_COUNT];
+    for (int i = 0; i < KIND_COUNT; i++) {
+        names[i] = kinds[i].name;
+        if (strcmp(name, names[i]) == 0) {
+            return &kinds[i];
+        }
+    }
+    const char *nearest = ae_nearest_name(name, names, KIND_COUNT);
+    ae_err_set(e, AE_E_MISSING, "there is no list of \"%s\"%s%s%s", name, nearest ? "; did you mean " : "",
+               nearest ? nearest : "; `list` alone prints the lists", nearest ? "?" : "");
+    return NULL;
+}
+
+static void print_kind(ae_run *run, const struct list_kind *kind)
+{
+    list_entry entry = {0};
+    for (int i = 0; kind->entry(run->app, i, &entry); i++) {
+        fprintf(run->out, "%-20s %s\n", entry.name, entry.about ? entry.about : "");
+    }
+}
+
+static int print_kind_json(ae_run *run, const struct list_kind *kind)
+{
+    ae_json *object = ae_json_new_object(), *entries = ae_json_new_array();
+    ae_json_set_string(object, "kind", kind->name);
+    for (int i = 0;; i++) {
+        list_entry entry = {.more = ae_json_new_object()};
+        if (!kind->entry(run->app, i, &entry)) {
+            ae_json_free(entry.more);
+            break;
+        }
+        ae_json *whole = ae_json_new_object();
+        ae_json_set_string(whole, "name", entry.name);
+        ae_json_set_string(whole, "about", entry.about);
+        ae_json_merge(whole, entry.more, &run->error);
+        ae_json_free(entry.more);
+        ae_json_add(entries, NULL, whole);
+    }
+    ae_json_set(object, "entries", entries);
+    return ae_run_print_json(run, object);
+}
+
+static int print_kinds(ae_run *run)
+{
+    ae_json *object = run->json ? ae_json_new_object() : NULL, *lists = run->json ? ae_json_new_array() : NULL;
+    for (int i = 0; i < KIND_COUNT; i++) {
+        int count = entry_count(run->app, &kinds[i]);
+        if (!run->json) {
+            fprintf(run->out, "%-20s %3d  %s\n", kinds[i].name, count, kinds[i].about);
+            continue;
+        }
+        ae_json *entry = ae_json_new_object();
+        ae_json_set_string(entry, "kind", kinds[i].name);
+        ae_json_set_int(entry, "count", count);
+        ae_json_set_string(entry, "about", kinds[i].about);
+        ae_json_add(lists, NULL, entry);
+    }
+    if (!run->json) {
+        return AE_EXIT_DONE;
+    }
+    ae_json_set(object, "lists", lists);
+    return ae_run_print_json(run, object);
+}
+
+static int run_list(ae_run *run)
+{
+    if (ae_options_arguments(run->options) == 0) {
+        return print_kinds(run);
+    }
+    const struct list_kind *kind = find_kind(ae_options_argument(run->options, 0), &run->error);
+    if (!kind) {
+        return -1;
+    }
+    if (run->json) {
+        return print_kind_json(run, kind);
+    }
+    print_kind(run, kind);
+    return AE_EXIT_DONE;
+}
+
+static const char *const options[] = {"json", NULL};
+
+const ae_command ae_cmd_list = {
+    .name = "list",
+    .summary = "print what there is of a kind, or the kinds",
+    .usage = "[KIND]",
+    .options = options,
+    .arguments_max = 1,
+    .run = run_list,
+};

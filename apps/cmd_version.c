@@ -1,0 +1,24 @@
+#include "ae_commit.h"
+#include "apps/command_table.h"
+#include "tensor/tensor.h"
+
+static int run_version(ae_run *run)
+{
+    if (!run->json) {
+        fprintf(run->out, "aesop %s (commit %s)\n", ae_version(), AE_COMMIT);
+        return AE_EXIT_DONE;
+    }
+    ae_json *object = ae_json_new_object();
+    ae_json_set_string(object, "version", ae_version());
+    ae_json_set_string(object, "commit", AE_COMMIT);
+    return ae_run_print_json(run, object);
+}
+
+static const char *const options[] = {"json", NULL};
+
+const ae_command ae_cmd_version = {
+    .name = "version",
+    .summary = "print the version, the commit, and what it is linked to",
+    .options = options,
+    .run = run_version,
+};
