@@ -97,7 +97,8 @@ AE_API ae_json *ae_json_new_int(int64_t value);
 AE_API ae_json *ae_json_new_double(double value); /* shortest digits that read back equal; NaN and infinity give null */
 AE_API ae_json *ae_json_new_string(const char *value); /* NULL gives null */
 
-/* Sets key in an object, replacing a member of that name where it stands, and takes value over; value NULL ("no memory")
+/* Sets key in an object, replacing a member of that name where it stands, and takes value over; value NULL ("no
+ * memory")
  * marks the object as broken, which ae_json_text reports, so that a chain of calls needs one check. Returns 0 or -1. */
 AE_API int ae_json_set(ae_json *object, const char *key, ae_json *value);
 

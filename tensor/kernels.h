@@ -100,7 +100,8 @@ typedef struct ae_kernels {
      * 0 <= target < n. The log Σ e^x of the row goes to *lse unless that is NULL. */
     float (*cross_entropy)(const float *x, int64_t n, int64_t target, float smoothing, float *lse);
 
-    /* Turns logits into the gradient: dx = scale·(softmax(x) − (1−s)·[j = target] − s/n); lse as given by cross_entropy. */
+    /* Turns logits into the gradient: dx = scale·(softmax(x) − (1−s)·[j = target] − s/n); lse as given by
+     * cross_entropy. */
     void (*cross_entropy_backward)(const float *x, float *dx, int64_t n, int64_t target, float smoothing, float lse,
                                    float scale);
 
@@ -137,8 +138,8 @@ typedef struct ae_kernels {
      * clip > 0; h_out = σ(o)·tanh(c). act (4,h), may be gates: σ(i), σ(f), tanh(g), σ(o), for backward. */
     void (*lstm)(const float *gates, const float *c_prev, float clip, float *act, float *c, float *h_out, int64_t h);
 
-    /* dh, dc: gradients of h_out and of c (dc NULL means zero). Writes dgates (4,h), may be act, and dc_prev, may be dc.
-     * A clipped c passes no gradient on. */
+    /* dh, dc: gradients of h_out and of c (dc NULL means zero). Writes dgates (4,h), may be act, and dc_prev, may be
+     * dc. A clipped c passes no gradient on. */
     void (*lstm_backward)(const float *act, const float *c_prev, const float *c, float clip, const float *dh,
                           const float *dc, float *dgates, float *dc_prev, int64_t h);
 
@@ -146,8 +147,8 @@ typedef struct ae_kernels {
      * r = σ, z = σ, n = tanh(xg_n + r·hg_n), h_out = (1−z)·n + z·h_prev. act (3,h), may be xg: r, z, n. */
     void (*gru)(const float *xg, const float *hg, const float *h_prev, float *act, float *h_out, int64_t h);
 
-    /* hg_n: the last h of the forward's hg. Writes dxg (3,h), may be act, dhg (3,h), and dh_prev = z·dh (the caller adds
-     * what flows through hg), may be dh. */
+    /* hg_n: the last h of the forward's hg. Writes dxg (3,h), may be act, dhg (3,h), and dh_prev = z·dh (the caller
+     * adds what flows through hg), may be dh. */
     void (*gru_backward)(const float *act, const float *hg_n, const float *h_prev, const float *dh, float *dxg,
                          float *dhg, float *dh_prev, int64_t h);
 
@@ -157,8 +158,8 @@ typedef struct ae_kernels {
     void (*gru_reset)(const float *gates, const float *h_prev, float *act, float *rh, int64_t h);
     void (*gru_output)(const float *candidate, const float *z, const float *h_prev, float *n, float *h_out, int64_t h);
 
-    /* Backward of step 2 writes dcandidate, dz (of z's pre-activation) and dh_prev = z·dh. Backward of step 1, given drh
-     * from the caller's product, writes dr (of r's pre-activation) and adds r·drh to dh_prev. */
+    /* Backward of step 2 writes dcandidate, dz (of z's pre-activation) and dh_prev = z·dh. Backward of step 1, given
+     * drh from the caller's product, writes dr (of r's pre-activation) and adds r·drh to dh_prev. */
     void (*gru_output_backward)(const float *n, const float *z, const float *h_prev, const float *dh, float *dcandidate,
                                 float *dz, float *dh_prev, int64_t h);
     void (*gru_reset_backward)(const float *r, const float *h_prev, const float *drh, float *dr, float *dh_prev,
@@ -184,15 +185,15 @@ typedef struct ae_kernels {
     void (*sgd)(const ae_sgd_rule *rule, float *p, const float *g, float *buf, int64_t n);
 } ae_kernels;
 
-/* The table in use: the best this processor can run, or the one that AESOP_ISA=base|avx2|avx512 names when the processor
- * can run it. Decided at the first call, then one load. Never NULL. */
+/* The table in use: the best this processor can run, or the one that AESOP_ISA=base|avx2|avx512 names when the
+ * processor can run it. Decided at the first call, then one load. Never NULL. */
 AE_API const ae_kernels *ae_kernels_get(void);
 
 /* The name of the table in use. */
 AE_API const char *ae_kernels_name(void);
 
-/* Changes the table in use, for tests: "base", "avx2", "avx512"; NULL or "" goes back to the best. Returns 0, or -1 when
- * this build or processor has none of that name. */
+/* Changes the table in use, for tests: "base", "avx2", "avx512"; NULL or "" goes back to the best. Returns 0, or -1
+ * when this build or processor has none of that name. */
 AE_API int ae_kernels_select(const char *name);
 
 /* The number of tables that this processor can run, worst first, and each of them (NULL outside 0..count-1). */

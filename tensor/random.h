@@ -2,7 +2,8 @@
  *
  * A key names a draw; the number of an element within the draw is the counter. So any part of a draw can be made again,
  * in any order, on any number of threads and any processor, with the same bits. Every fill takes `first`, the number of
- * y[0] within its draw: fill(first, n) equals fill(first, k) followed by fill(first + k, n - k). Fills of 65536 elements
+ * y[0] within its draw: fill(first, n) equals fill(first, k) followed by fill(first + k, n - k). Fills of 65536
+ * elements
  * and more use ae_threads() threads. n may be 0. Everything but Philox itself is computed in double precision with
  * arithmetic of our own, so that no two C libraries differ. */
 #ifndef AE_TENSOR_RANDOM_H
@@ -63,7 +64,8 @@ AE_API void ae_random_truncated_normal_f64(const ae_random_key *key, uint64_t fi
 AE_API void ae_random_int_i64(const ae_random_key *key, uint64_t first, int64_t lo, int64_t hi, int64_t *y, int64_t n);
 AE_API void ae_random_int_i32(const ae_random_key *key, uint64_t first, int32_t lo, int32_t hi, int32_t *y, int64_t n);
 
-/* 1 with probability p (clamped to 0..1), else 0. Exactly the elements that dropout with this key and p sets to zero. */
+/* 1 with probability p (clamped to 0..1), else 0. Exactly the elements that dropout with this key and p sets to
+ * zero. */
 AE_API void ae_random_bernoulli(const ae_random_key *key, uint64_t first, double p, uint8_t *y, int64_t n);
 
 /* The words below this are "yes" with probability p: p·2^32, rounded, at most 2^32. */

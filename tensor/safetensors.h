@@ -12,7 +12,8 @@ extern "C" {
 
 /* Maps a file; its tensors, in the header's order, view the map, which goes when the last of them goes (a tensor whose
  * bytes are not aligned for its dtype is copied, and bytes of bools other than 0 and 1 become 1). Changing their values
- * never changes the file. `metadata`, unless NULL, receives the header's "__metadata__" object of strings (NULL when the
+ * never changes the file. `metadata`, unless NULL, receives the header's "__metadata__" object of strings (NULL when
+ * the
  * file has none), to be freed with ae_json_free. The header is checked completely: lengths, offsets, overlaps, holes,
  * dtypes, shapes, names. NULL and e filled, path and tensor named, on any defect. The dtypes are those of AE_DTYPES;
  * others (F8_E4M3, U16, ...) are AE_E_UNSUPPORTED. */

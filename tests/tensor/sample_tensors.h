@@ -23,7 +23,8 @@ static inline void fill_with_bits(ae_tensor *t, unsigned seed)
     }
 }
 
-/* Every dtype as a scalar, an empty tensor, a vector, a matrix and a transposed matrix: 45 tensors, in names with dots. */
+/* Every dtype as a scalar, an empty tensor, a vector, a matrix and a transposed matrix: 45 tensors, in names with
+ * dots. */
 static inline ae_tensors *sample_tensors(void)
 {
     static const int64_t shapes[][3] = {{0}, {3, 0, 2}, {5}, {3, 4}, {4, 7}};
