@@ -1,7 +1,7 @@
 /* Backward: the tape from its end to its beginning, each call's vjp once.
  *
- * A gradient lives in its value's slot while it is summed. The first contribution is taken over, not copied; a later one
- * is added in place only when the slot is the sole holder of the storage, because a vjp may hand the same tensor to
+ * A gradient lives in its value's slot while it is summed. The first contribution is taken over, not copied; a later
+ * one is added in place only when the slot is the sole holder of the storage, because a vjp may hand the same tensor to
  * several inputs (add does) or hand on a view (reshape does). */
 #include "autograd/ops.h"
 #include "autograd/tape.h"

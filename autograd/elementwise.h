@@ -1,8 +1,8 @@
 /* Internal to autograd/: one driver for every op that works element by element.
  *
  * A kernel is a loop over a contiguous block. The driver cuts the result into blocks, hands contiguous operands through
- * as they are, gathers strided or broadcast ones into a small buffer, converts bf16 and f16 to f32 and back, and spreads
- * long results over the threads. So an op writes its formula once a type and knows nothing of strides. */
+ * as they are, gathers strided or broadcast ones into a small buffer, converts bf16 and f16 to f32 and back, and
+ * spreads long results over the threads. So an op writes its formula once a type and knows nothing of strides. */
 #ifndef AE_AUTOGRAD_ELEMENTWISE_H
 #define AE_AUTOGRAD_ELEMENTWISE_H
 
@@ -22,8 +22,8 @@ typedef struct ae_block_kernel {
     void (*i64_bool)(const int64_t *const *x, uint8_t *y, int64_t n, const void *attr);
 } ae_block_kernel;
 
-/* Shape rule and forward shared by elementwise ops: operands broadcast, all of one dtype, which is the result's (bool for
- * the _bool kernels). op->kernel is an ae_block_kernel. */
+/* Shape rule and forward shared by elementwise ops: operands broadcast, all of one dtype, which is the result's (bool
+ * for the _bool kernels). op->kernel is an ae_block_kernel. */
 int ae_elementwise_shape(ae_call *c);
 int ae_elementwise_forward(ae_call *c);
 

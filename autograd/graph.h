@@ -111,8 +111,8 @@ AE_API ae_tensor *ae_name(ae_graph *g, ae_tensor *t, const char *name);
 AE_API double ae_item(const ae_tensor *t);
 AE_API int64_t ae_item_i64(const ae_tensor *t);
 
-/* Copies the elements, row-major and converted, into out[0..n); returns 0, or -1 with out zeroed when t is freed, bad or
- * has another number of elements than n. */
+/* Copies the elements, row-major and converted, into out[0..n); returns 0, or -1 with out zeroed when t is freed, bad
+ * or has another number of elements than n. */
 AE_API int ae_read(const ae_tensor *t, ae_dtype dtype, void *out, int64_t n);
 
 /* ---- gradients --------------------------------------------------------------------------------------------------- */
@@ -137,8 +137,8 @@ AE_API int ae_backward(ae_graph *g, ae_tensor *loss, unsigned flags);
 /* The same from several outputs with given gradients (a NULL entry of grads means one, for a single element only). */
 AE_API int ae_backward_from(ae_graph *g, ae_tensor *const *outputs, ae_tensor *const *grads, int n, unsigned flags);
 
-/* Writes d y / d xs[i] (weighted by grad_y; NULL means one, for a single element only) into grads[i]; zeros where y does
- * not depend on xs[i]. Leaves every ->grad alone. Returns 0 or -1. */
+/* Writes d y / d xs[i] (weighted by grad_y; NULL means one, for a single element only) into grads[i]; zeros where y
+ * does not depend on xs[i]. Leaves every ->grad alone. Returns 0 or -1. */
 AE_API int ae_grad(ae_graph *g, ae_tensor *y, ae_tensor *grad_y, ae_tensor *const *xs, int n, ae_tensor **grads,
                    unsigned flags);
 

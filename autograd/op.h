@@ -157,7 +157,8 @@ struct ae_sample {
 /* A differentiable input of a shape such as "2,3,4" ("" for a scalar), values in [lo, hi), in the dtype under test. */
 AE_API ae_tensor *ae_sample_in(ae_sample *s, const char *shape, double lo, double hi);
 
-/* A differentiable input whose values are at least 0.05 apart from each other and from 0, for max, sort and the like. */
+/* A differentiable input whose values are at least 0.05 apart from each other and from 0, for max, sort and the like.
+ */
 AE_API ae_tensor *ae_sample_distinct(ae_sample *s, const char *shape);
 
 /* Integer input with values in [lo, hi): AE_I64. */

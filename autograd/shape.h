@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* The elements in row-major order under another shape; one extent may be -1. A view where strides allow, else a copy. */
+/* The elements in row-major order under another shape; one extent may be -1. A view where strides allow, else a copy.
+ */
 AE_API ae_tensor *ae_reshape(ae_graph *g, ae_tensor *x, int ndim, const int64_t *shape);
 
 /* Axis i of the result is axis axes[i] of x; a view. */

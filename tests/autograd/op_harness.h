@@ -41,8 +41,8 @@ typedef struct harness {
 harness *h_new(ae_graph *g, const ae_op *op, int variant);
 void h_free(harness *h);
 
-/* Runs the sample in a fresh step; returns the scalar (weights drawn once a harness), NaN after an error. With backward,
- * gradients are left in in[i].grad. */
+/* Runs the sample in a fresh step; returns the scalar (weights drawn once a harness), NaN after an error. With
+ * backward, gradients are left in in[i].grad. */
 double h_run(harness *h, bool backward);
 
 /* The scalar's tensor in the running graph, for second derivatives: builds sum(weights * outputs). */

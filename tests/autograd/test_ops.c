@@ -1,5 +1,6 @@
 /* Walks the list of ops: every row's derivative against central differences in f64, first and second order; every fast
- * path against the f64 result, values and gradients, dense and strided, with each input's gradient switched off in turn. */
+ * path against the f64 result, values and gradients, dense and strided, with each input's gradient switched off in
+ * turn. */
 #include "op_harness.c"
 #include "op_harness.h"
 
