@@ -151,8 +151,17 @@ struct ae_sample {
     ae_graph *graph;
     int variant;
     ae_tensor *out[AE_MAX_OUT]; /* results; every float one enters the scalar that is differentiated */
-    void *harness;
+    const struct ae_sample_maker *maker;
+    void *harness; /* the maker's own */
 };
+
+/* Who makes the inputs: what each of the calls below does. */
+typedef struct ae_sample_maker {
+    ae_tensor *(*in)(ae_sample *s, const char *shape, double lo, double hi);
+    ae_tensor *(*distinct)(ae_sample *s, const char *shape);
+    ae_tensor *(*ids)(ae_sample *s, const char *shape, int64_t lo, int64_t hi);
+    ae_tensor *(*mask)(ae_sample *s, const char *shape);
+} ae_sample_maker;
 
 /* A differentiable input of a shape such as "2,3,4" ("" for a scalar), values in [lo, hi), in the dtype under test. */
 AE_API ae_tensor *ae_sample_in(ae_sample *s, const char *shape, double lo, double hi);

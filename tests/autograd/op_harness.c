@@ -131,25 +131,27 @@ static double rung(harness *h, int64_t i, double lo, double hi)
     return ((double)k - (double)in->n / 2) / 8.0 + 0.0625;
 }
 
-ae_tensor *ae_sample_in(ae_sample *s, const char *shape, double lo, double hi)
+static ae_tensor *make_in(ae_sample *s, const char *shape, double lo, double hi)
 {
     return input(s, shape, true, AE_F32, uniform, lo, hi);
 }
 
-ae_tensor *ae_sample_distinct(ae_sample *s, const char *shape)
+static ae_tensor *make_distinct(ae_sample *s, const char *shape)
 {
     return input(s, shape, true, AE_F32, rung, 0, 0);
 }
 
-ae_tensor *ae_sample_ids(ae_sample *s, const char *shape, int64_t lo, int64_t hi)
+static ae_tensor *make_ids(ae_sample *s, const char *shape, int64_t lo, int64_t hi)
 {
     return input(s, shape, false, AE_I64, whole, (double)lo, (double)hi);
 }
 
-ae_tensor *ae_sample_mask(ae_sample *s, const char *shape)
+static ae_tensor *make_mask(ae_sample *s, const char *shape)
 {
     return input(s, shape, false, AE_BOOL, coin, 0, 1);
 }
+
+static const ae_sample_maker maker = {make_in, make_distinct, make_ids, make_mask};
 
 static void draw_weights(harness *h, int64_t n)
 {
@@ -166,7 +168,7 @@ static void draw_weights(harness *h, int64_t n)
 ae_tensor *h_build(harness *h)
 {
     ae_graph *g = h->graph;
-    ae_sample s = {.graph = g, .variant = h->variant, .harness = h};
+    ae_sample s = {.graph = g, .variant = h->variant, .maker = &maker, .harness = h};
     h->next = 0;
     h->op->sample(&s);
     h->made = true;
