@@ -1,16 +1,18 @@
 #include "ae_commit.h"
 #include "apps/command_table.h"
+#include "tensor/kernels.h"
 #include "tensor/tensor.h"
 
 static int run_version(ae_run *run)
 {
     if (!run->json) {
-        fprintf(run->out, "aesop %s (commit %s)\n", ae_version(), AE_COMMIT);
+        fprintf(run->out, "aesop %s (commit %s, %s kernels)\n", ae_version(), AE_COMMIT, ae_kernels_name());
         return AE_EXIT_DONE;
     }
     ae_json *object = ae_json_new_object();
     ae_json_set_string(object, "version", ae_version());
     ae_json_set_string(object, "commit", AE_COMMIT);
+    ae_json_set_string(object, "instruction_set", ae_kernels_name());
     return ae_run_print_json(run, object);
 }
 

@@ -11,6 +11,22 @@ if(TARGET aesop_program)
     ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBDIR})
   set_target_properties(aesop_program PROPERTIES INSTALL_RPATH "$ORIGIN/${AESOP_BIN_TO_LIB}")
   install(TARGETS aesop_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+
+  # The program writes its own manual page and completions.
+  if(NOT CMAKE_CROSSCOMPILING)
+    set(written ${CMAKE_BINARY_DIR}/generated)
+    add_custom_command(OUTPUT ${written}/aesop.1 ${written}/completion.bash ${written}/completion.fish
+      COMMAND aesop_program help --man > ${written}/aesop.1
+      COMMAND aesop_program completion bash > ${written}/completion.bash
+      COMMAND aesop_program completion fish > ${written}/completion.fish
+      DEPENDS aesop_program VERBATIM)
+    add_custom_target(aesop_written ALL DEPENDS ${written}/aesop.1)
+    install(FILES ${written}/aesop.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+    install(FILES ${written}/completion.bash RENAME aesop
+      DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+    install(FILES ${written}/completion.fish RENAME aesop.fish
+      DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+  endif()
 endif()
 
 # The folders stay folders, so that `#include "tensor/tensor.h"` works outside as it does inside.

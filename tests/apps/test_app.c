@@ -1,5 +1,6 @@
 #include "apps/app.h"
 #include "apps/command_table.h"
+#include "tensor/kernels.h"
 #include "tensor/tensor.h"
 
 #include <setjmp.h>
@@ -272,6 +273,7 @@ static void test_version(void **state)
     assert_non_null(object);
     assert_string_equal(ae_json_need_string(object, "version", &e), AE_VERSION);
     assert_non_null(ae_json_need_string(object, "commit", &e));
+    assert_string_equal(ae_json_need_string(object, "instruction_set", &e), ae_kernels_name());
     assert_int_equal(ae_json_need_int(object, "schema", &e), 1);
     ae_json_free(object);
 }
