@@ -5,12 +5,14 @@
 
 #include "autograd/arithmetic.h"
 #include "autograd/create.h"
+#include "autograd/matmul.h"
 #include "autograd/reduce.h"
 #include "autograd/shape.h"
 
 /* The list: one row an op, by family. Tests, `aesop list ops` and docs walk it. */
 #define AE_OPS(ROW)                                                                                                    \
     AE_ARITHMETIC_OPS(ROW)                                                                                             \
+    AE_MATMUL_OPS(ROW)                                                                                                 \
     AE_REDUCE_OPS(ROW)                                                                                                 \
     AE_SHAPE_OPS(ROW)
 

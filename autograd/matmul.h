@@ -1,0 +1,27 @@
+/* Matrix products. Large ones run through tensor/gemm.h; under ae_graph_precision(g, AE_BF16) f32 operands are rounded
+ * to bf16 and the products are summed in f32. */
+#ifndef AE_AUTOGRAD_MATMUL_H
+#define AE_AUTOGRAD_MATMUL_H
+
+#include "autograd/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* a (...,M,K) times b (...,K,N) gives (...,M,N); leading axes broadcast; a vector counts as a row on the left and as a
+ * column on the right, and its axis of 1 is taken off the result. */
+AE_API ae_tensor *ae_matmul(ae_graph *g, ae_tensor *a, ae_tensor *b);
+
+/* x (...,I), weight (O,I), bias (O) or NULL: x weight^T + bias, (...,O). */
+AE_API ae_tensor *ae_f_linear(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias);
+
+/* x (...,I), weight (I,O), bias (O) or NULL: x weight + bias; the "Conv1D" of GPT and GPT-2. */
+AE_API ae_tensor *ae_f_linear_in_out(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias);
+
+#define AE_MATMUL_OPS(ROW) ROW(matmul) ROW(linear)
+
+#ifdef __cplusplus
+}
+#endif
+#endif
