@@ -31,6 +31,18 @@ static ssize_t call_write(void *self, int fd, const void *data, size_t bytes)
     return write(fd, data, bytes);
 }
 
+static ssize_t call_pwrite(void *self, int fd, const void *data, size_t bytes, off_t offset)
+{
+    (void)self;
+    return pwrite(fd, data, bytes, offset);
+}
+
+static int call_ftruncate(void *self, int fd, off_t length)
+{
+    (void)self;
+    return ftruncate(fd, length);
+}
+
 static int call_fsync(void *self, int fd)
 {
     (void)self;
@@ -55,7 +67,16 @@ static int call_unlink(void *self, const char *path)
     return unlink(path);
 }
 
-const ae_file_calls ae_system_calls = {call_open, call_write, call_fsync, call_close, call_rename, call_unlink, NULL};
+const ae_file_calls ae_system_calls = {
+    .open = call_open,
+    .write = call_write,
+    .pwrite = call_pwrite,
+    .ftruncate = call_ftruncate,
+    .fsync = call_fsync,
+    .close = call_close,
+    .rename = call_rename,
+    .unlink = call_unlink,
+};
 
 static void release(ae_atomic_file *f)
 {
@@ -143,24 +164,73 @@ ae_atomic_file *ae_atomic_open(const char *path, ae_err *e)
     return ae_atomic_open_with(path, NULL, e);
 }
 
-int ae_atomic_write(ae_atomic_file *f, const void *data, size_t bytes, ae_err *e)
+static int stick(ae_atomic_file *f, const char *what, const char *reason, ae_err *e)
 {
-    const char *at = data;
+    f->failed = true;
+    return ae_err_set(e, AE_E_IO, "%s: cannot %s: %s; the old file, if any, is unchanged", f->target, what, reason);
+}
+
+/* Writes all bytes, at an offset or (offset < 0) behind what was written last. */
+static int write_fully(ae_atomic_file *f, int64_t offset, const char *at, size_t bytes, ae_err *e)
+{
+    const ae_file_calls *c = f->calls;
     while (bytes > 0 && !f->failed) {
         size_t part = bytes < LARGEST_WRITE ? bytes : LARGEST_WRITE;
-        ssize_t n = f->calls->write(f->calls->self, f->fd, at, part);
+        ssize_t n = offset < 0 ? c->write(c->self, f->fd, at, part) : c->pwrite(c->self, f->fd, at, part, offset);
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n <= 0) {
-            f->failed = true;
-            return ae_err_set(e, AE_E_IO, "%s: cannot write: %s; the old file, if any, is unchanged", f->target,
-                              n < 0 ? strerror(errno) : "nothing was accepted");
+            return stick(f, "write", n < 0 ? strerror(errno) : "nothing was accepted", e);
         }
         at += n;
         bytes -= (size_t)n;
+        offset += offset < 0 ? 0 : n;
     }
     return f->failed ? ae_err_set(e, AE_E_IO, "%s: an earlier write failed", f->target) : 0;
+}
+
+int ae_atomic_write(ae_atomic_file *f, const void *data, size_t bytes, ae_err *e)
+{
+    return write_fully(f, -1, data, bytes, e);
+}
+
+int ae_atomic_write_at(ae_atomic_file *f, uint64_t offset, const void *data, size_t bytes, ae_err *e)
+{
+    return write_fully(f, (int64_t)offset, data, bytes, e);
+}
+
+int ae_atomic_truncate(ae_atomic_file *f, uint64_t length, ae_err *e)
+{
+    if (f->failed) {
+        return ae_err_set(e, AE_E_IO, "%s: an earlier write failed", f->target);
+    }
+    return f->calls->ftruncate(f->calls->self, f->fd, (off_t)length) == 0
+               ? 0
+               : stick(f, "set the length", strerror(errno), e);
+}
+
+int ae_atomic_read_at(ae_atomic_file *f, uint64_t offset, void *out, size_t bytes)
+{
+    char *at = out;
+    while (bytes > 0) {
+        ssize_t n = pread(f->fd, at, bytes, (off_t)offset);
+        if (n <= 0) {
+            if (n < 0 && errno == EINTR) {
+                continue;
+            }
+            return -1;
+        }
+        at += n;
+        bytes -= (size_t)n;
+        offset += (uint64_t)n;
+    }
+    return 0;
+}
+
+const ae_file_calls *ae_atomic_calls(const ae_atomic_file *f)
+{
+    return f->calls;
 }
 
 const char *ae_atomic_temporary(const ae_atomic_file *f)

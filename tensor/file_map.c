@@ -24,7 +24,7 @@ static void unmap(void *arg)
     free(m);
 }
 
-static ae_storage *map_descriptor(int fd, const char *path, ae_err *e)
+ae_storage *ae_map_descriptor(int fd, const char *path, ae_err *e)
 {
     struct stat info;
     if (fstat(fd, &info) != 0) {
@@ -64,7 +64,7 @@ ae_storage *ae_map_file(const char *path, ae_err *e)
         ae_err_set(e, AE_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
         return NULL;
     }
-    ae_storage *s = map_descriptor(fd, path, e);
+    ae_storage *s = ae_map_descriptor(fd, path, e);
     close(fd);
     return s;
 }

@@ -9,6 +9,9 @@
  * must not be shortened while it is mapped; atomic saving replaces it instead and is safe. */
 ae_storage *ae_map_file(const char *path, ae_err *e);
 
+/* The same for an open descriptor, which stays the caller's. */
+ae_storage *ae_map_descriptor(int fd, const char *path, ae_err *e);
+
 /* A storage holding a copy of the bytes, for reading formats from memory. */
 ae_storage *ae_copy_bytes(const void *data, size_t bytes, ae_err *e);
 

@@ -45,6 +45,16 @@ static inline ssize_t faulty_write(void *self, int fd, const void *data, size_t 
     return ae_system_calls.write(NULL, fd, data, bytes);
 }
 
+static inline ssize_t faulty_pwrite(void *self, int fd, const void *data, size_t bytes, off_t offset)
+{
+    return file_fault_here(self) ? -1 : ae_system_calls.pwrite(NULL, fd, data, bytes, offset);
+}
+
+static inline int faulty_ftruncate(void *self, int fd, off_t length)
+{
+    return file_fault_here(self) ? -1 : ae_system_calls.ftruncate(NULL, fd, length);
+}
+
 static inline int faulty_fsync(void *self, int fd)
 {
     return file_fault_here(self) ? -1 : ae_system_calls.fsync(NULL, fd);
@@ -76,7 +86,17 @@ static inline int faulty_unlink(void *self, const char *path)
 
 static inline ae_file_calls file_faults_calls(file_faults *f)
 {
-    return (ae_file_calls){faulty_open, faulty_write, faulty_fsync, faulty_close, faulty_rename, faulty_unlink, f};
+    return (ae_file_calls){
+        .open = faulty_open,
+        .write = faulty_write,
+        .pwrite = faulty_pwrite,
+        .ftruncate = faulty_ftruncate,
+        .fsync = faulty_fsync,
+        .close = faulty_close,
+        .rename = faulty_rename,
+        .unlink = faulty_unlink,
+        .self = f,
+    };
 }
 
 /* A whole file with a final NUL, malloc'ed; NULL when it is not there. */
