@@ -5,6 +5,7 @@
 
 #include "autograd/arithmetic.h"
 #include "autograd/create.h"
+#include "autograd/index.h"
 #include "autograd/matmul.h"
 #include "autograd/reduce.h"
 #include "autograd/shape.h"
@@ -13,6 +14,7 @@
 #define AE_OPS(ROW)                                                                                                    \
     AE_ARITHMETIC_OPS(ROW)                                                                                             \
     AE_MATMUL_OPS(ROW)                                                                                                 \
+    AE_INDEX_OPS(ROW)                                                                                                  \
     AE_REDUCE_OPS(ROW)                                                                                                 \
     AE_SHAPE_OPS(ROW)
 

@@ -1,0 +1,29 @@
+/* Operations that pick and place elements by integer ids (i64 or i32, never negative). */
+#ifndef AE_AUTOGRAD_INDEX_H
+#define AE_AUTOGRAD_INDEX_H
+
+#include "autograd/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Rows of a table (V,H) by ids of any shape: ids.shape + (H). The row padding_idx (-1: none) gets no gradient through
+ * this look-up, as in PyTorch. An id outside 0..V-1 is an error that names it and the table. The gradient is the same
+ * to the bit for any number of threads. */
+AE_API ae_tensor *ae_f_embedding(ae_graph *g, ae_tensor *table, ae_tensor *ids, int64_t padding_idx);
+
+/* The slices of x at ids along an axis; ids of any shape, whose axes take the place of that axis. For ids of rank 1
+ * this is torch.index_select. */
+AE_API ae_tensor *ae_index_select(ae_graph *g, ae_tensor *x, int axis, ae_tensor *ids);
+
+/* x with the slices of src added at ids along an axis; ids that repeat add up. src has the shape that index_select
+ * gives. */
+AE_API ae_tensor *ae_index_add(ae_graph *g, ae_tensor *x, int axis, ae_tensor *ids, ae_tensor *src);
+
+#define AE_INDEX_OPS(ROW) ROW(embedding) ROW(index_select) ROW(index_sum)
+
+#ifdef __cplusplus
+}
+#endif
+#endif
