@@ -3,6 +3,7 @@
 #define AE_NN_NN_H
 
 #include "nn/init.h"
+#include "nn/linear.h"
 #include "nn/model.h"
 
 #endif

@@ -1,0 +1,94 @@
+/* Linear: names, initial values, the three layouts, and what a wrong input gets. */
+#include "nn/linear.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <string.h>
+
+static void set(ae_tensor *t, const float *values)
+{
+    memcpy(t->data, values, (size_t)ae_numel(t) * sizeof(float));
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    ae_model *m = ae_model_new(1);
+    ae_graph *g = ae_graph_new();
+    struct ae_linear a;
+    struct ae_linear b;
+    ae_linear_init(m, &a, "a", 2, 3, ae_init_normal(0.02), true);
+    ae_linear_init_in_out(m, &b, "b", 2, 3, ae_init_normal(0.02), false);
+    assert_true(ae_model_ok(m));
+    assert_ptr_equal(ae_model_get(m, "a.weight"), a.weight);
+    assert_ptr_equal(ae_model_get(m, "a.bias"), a.bias);
+    assert_ptr_equal(ae_model_get(m, "b.weight"), b.weight);
+    assert_null(b.bias);
+    assert_null(ae_model_get(m, "b.bias"));
+    assert_int_equal(b.weight->shape[0], 2);
+    set(a.weight, (float[]){1, 2, 3, 4, 5, 6});
+    set(a.bias, (float[]){10, 20, 30});
+    set(b.weight, (float[]){1, 2, 3, 4, 5, 6});
+    ae_graph_begin(g, AE_EVAL);
+    ae_tensor *x = ae_from_data(g, AE_F32, 2, (int64_t[]){1, 2}, (float[]){1, -1});
+    float y[3];
+    assert_int_equal(ae_read(ae_linear(g, &a, x), AE_F32, y, 3), 0);
+    assert_true(y[0] == 9 && y[1] == 19 && y[2] == 29);
+    assert_int_equal(ae_read(ae_linear(g, &b, x), AE_F32, y, 3), 0);
+    assert_true(y[0] == -3 && y[1] == -3 && y[2] == -3);
+    ae_graph_free(g);
+    ae_model_free(m);
+}
+
+static void test_torch_init(void **state)
+{
+    (void)state;
+    ae_model *m = ae_model_new(1);
+    struct ae_linear l;
+    ae_linear_init_torch(m, &l, "l", 16, 500, true);
+    float most = 0;
+    for (int64_t i = 0; i < 500; i++) {
+        most = fmaxf(most, fabsf(((float *)l.bias->data)[i]));
+    }
+    assert_true(most > 0.24F && most <= 0.25F);
+    ae_linear_init_torch(m, &l, "plain", 16, 4, false);
+    assert_null(l.bias);
+    assert_int_equal(l.weight->shape[1], 16);
+    ae_model_free(m);
+}
+
+static void test_wrong_input(void **state)
+{
+    (void)state;
+    ae_model *m = ae_model_new(1);
+    ae_graph *g = ae_graph_new();
+    struct ae_linear l;
+    ae_linear_init(m, &l, "pooler", 4, 3, ae_init_zeros(), true);
+    ae_graph_begin(g, AE_EVAL);
+    ae_tensor *x = ae_zeros(g, AE_F32, 2, (int64_t[]){2, 5});
+    ae_linear(g, &l, x);
+    assert_false(ae_ok(g));
+    assert_non_null(strstr(ae_graph_error(g)->message, "pooler.weight [3,4]"));
+    ae_linear_init(m, &l, "pooler", 4, 3, ae_init_zeros(), true);
+    assert_string_equal(ae_model_error(m)->message, "model: two parameters are named pooler.weight");
+    ae_linear_init(m, &l, "late", 4, 3, ae_init_zeros(), true);
+    ae_graph_begin(g, AE_EVAL);
+    ae_linear(g, &l, ae_zeros(g, AE_F32, 2, (int64_t[]){2, 4}));
+    assert_string_equal(ae_graph_error(g)->message, "model: two parameters are named pooler.weight");
+    ae_graph_free(g);
+    ae_model_free(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_torch_init),
+        cmocka_unit_test(test_wrong_input),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
