@@ -1,5 +1,6 @@
 #include "autograd/elementwise.h"
 #include "autograd/ops.h"
+#include "autograd/tape.h"
 
 #include <string.h>
 
@@ -66,34 +67,43 @@ static bool takes(const ae_block_kernel *k, ae_dtype dtype)
     return boolean ? k->i64_bool != NULL : k->i64 != NULL;
 }
 
+int ae_elementwise_out(ae_call *c, ae_dtype dtype)
+{
+    char a[AE_DESCRIBE_MAX], b[AE_DESCRIBE_MAX];
+    ae_tensor out = {.ndim = c->in[0]->ndim};
+    memcpy(out.shape, c->in[0]->shape, sizeof out.shape);
+    for (int i = 1; i < c->n_in; i++) {
+        if (ae_broadcast_shape(&out, c->in[i], &out.ndim, out.shape) != 0) {
+            return ae_call_fail(c, AE_E_SHAPE, "%s and %s do not broadcast: extents must be equal or 1 from the right",
+                                ae_call_describe(c, i - 1, a), ae_call_describe(c, i, b));
+        }
+    }
+    ae_call_out(c, 0, dtype, out.ndim, out.shape);
+    return 0;
+}
+
 int ae_elementwise_shape(ae_call *c)
 {
     char a[AE_DESCRIBE_MAX], b[AE_DESCRIBE_MAX];
     const ae_tensor *x = c->in[0];
-    ae_tensor out = {.ndim = x->ndim};
-    memcpy(out.shape, x->shape, sizeof out.shape);
     for (int i = 1; i < c->n_in; i++) {
         if (c->in[i]->dtype != x->dtype) {
             return ae_call_fail(c, AE_E_DTYPE, "%s is %s and %s is %s; cast one of them", ae_call_describe(c, 0, a),
                                 ae_dtype_name(x->dtype), ae_call_describe(c, i, b), ae_dtype_name(c->in[i]->dtype));
-        }
-        if (ae_broadcast_shape(&out, c->in[i], &out.ndim, out.shape) != 0) {
-            return ae_call_fail(c, AE_E_SHAPE, "%s and %s do not broadcast: extents must be equal or 1 from the right",
-                                ae_call_describe(c, 0, a), ae_call_describe(c, i, b));
         }
     }
     if (!takes(c->op->kernel, x->dtype)) {
         return ae_call_fail(c, AE_E_DTYPE, "%s is %s, which this operation does not take; cast it",
                             ae_call_describe(c, 0, a), ae_dtype_name(x->dtype));
     }
-    ae_call_out(c, 0, result_is_bool(c->op->kernel) ? AE_BOOL : x->dtype, out.ndim, out.shape);
-    return 0;
+    return ae_elementwise_out(c, result_is_bool(c->op->kernel) ? AE_BOOL : x->dtype);
 }
 
 /* ---- the driver ---------------------------------------------------------------------------------------------------- */
 
 typedef struct operand {
     const char *data;
+    size_t size; /* of an element */
     int64_t strides[AE_MAX_DIMS];
     bool dense; /* the whole operand lies as the result does */
 } operand;
@@ -103,8 +113,7 @@ typedef struct plan {
     int64_t shape[AE_MAX_DIMS];
     int n;
     operand x[MAX_OPERANDS];
-    ae_dtype dtype;
-    size_t size;
+    ae_dtype dtype; /* the operands', where the kernel computes */
 } plan;
 
 static bool mergeable(const plan *p, int i)
@@ -157,11 +166,11 @@ static void gather(const plan *p, const operand *x, int64_t from, int64_t n, cha
         }
         int64_t row = p->shape[last] - at[last];
         row = row < n ? row : n;
-        const char *src = x->data + offset * (int64_t)p->size;
+        const char *src = x->data + offset * (int64_t)x->size;
         int64_t step = x->strides[last];
         if (step == 1) {
-            memcpy(block, src, (size_t)row * p->size);
-        } else if (p->size == 4) {
+            memcpy(block, src, (size_t)row * x->size);
+        } else if (x->size == 4) {
             uint32_t *to = (uint32_t *)(void *)block;
             const uint32_t *s = (const uint32_t *)(const void *)src;
             for (int64_t i = 0; i < row; i++) {
@@ -169,10 +178,10 @@ static void gather(const plan *p, const operand *x, int64_t from, int64_t n, cha
             }
         } else {
             for (int64_t i = 0; i < row; i++) {
-                memcpy(block + i * (int64_t)p->size, src + i * step * (int64_t)p->size, p->size);
+                memcpy(block + i * (int64_t)x->size, src + i * step * (int64_t)x->size, x->size);
             }
         }
-        block += row * (int64_t)p->size;
+        block += row * (int64_t)x->size;
         n -= row;
         at[last] = 0;
         for (int i = last - 1; i >= 0 && ++at[i] == p->shape[i]; i--) {
@@ -263,15 +272,21 @@ static void call_kernel(const ae_block_kernel *k, ae_dtype dtype, const void *co
     }
 }
 
+/* Whether kernels take this dtype as it lies. */
+static bool computes_in(ae_dtype dtype)
+{
+    return dtype == AE_F32 || dtype == AE_F64 || dtype == AE_I64;
+}
+
 /* Result elements [from, from + n), n at most AE_BLOCK where an operand must be gathered. */
 static void run_block(const plan *p, const ae_block_kernel *k, ae_tensor *out, int64_t from, int64_t n,
                       const void *attr)
 {
     uint64_t gathered[MAX_OPERANDS][AE_BLOCK], widened[MAX_OPERANDS][AE_BLOCK], result[AE_BLOCK];
     const void *x[MAX_OPERANDS] = {NULL};
-    bool narrow_type = p->dtype != AE_F32 && p->dtype != AE_F64 && p->dtype != AE_I64;
+    bool narrow_type = !k->bytes && !computes_in(p->dtype);
     for (int i = 0; i < p->n; i++) {
-        const char *src = p->x[i].data + from * (int64_t)p->size;
+        const char *src = p->x[i].data + from * (int64_t)p->x[i].size;
         if (!p->x[i].dense) {
             gather(p, &p->x[i], from, n, (char *)gathered[i]);
             src = (const char *)gathered[i];
@@ -282,7 +297,12 @@ static void run_block(const plan *p, const ae_block_kernel *k, ae_tensor *out, i
             x[i] = widened[i];
         }
     }
-    char *y = (char *)out->data + from * (int64_t)ae_dtype_size(out->dtype);
+    size_t size = ae_dtype_size(out->dtype);
+    char *y = (char *)out->data + from * (int64_t)size;
+    if (k->bytes) {
+        k->bytes(x, y, n, size);
+        return;
+    }
     bool via_buffer = narrow_type && !result_is_bool(k);
     call_kernel(k, p->dtype, x, via_buffer ? (void *)result : (void *)y, n, attr);
     if (via_buffer) {
@@ -290,23 +310,21 @@ static void run_block(const plan *p, const ae_block_kernel *k, ae_tensor *out, i
     }
 }
 
-int ae_elementwise_forward(ae_call *c)
+static void run(const ae_block_kernel *k, ae_tensor *const *in, int n_in, ae_tensor *out, const void *attr)
 {
-    const ae_block_kernel *k = c->op->kernel;
-    ae_tensor *out = c->out[0];
-    plan p = {.ndim = out->ndim, .n = c->n_in, .dtype = c->in[0]->dtype};
-    p.size = ae_dtype_size(p.dtype);
+    plan p = {.ndim = out->ndim, .n = n_in, .dtype = in[0]->dtype};
     memcpy(p.shape, out->shape, sizeof p.shape);
-    bool all_dense = p.dtype == AE_F32 || p.dtype == AE_F64 || p.dtype == AE_I64;
-    for (int i = 0; i < c->n_in; i++) {
-        p.x[i].data = c->in[i]->data;
-        p.x[i].dense = ae_same_shape(c->in[i], out) && ae_is_contiguous(c->in[i]);
-        broadcast_strides(c->in[i], out->ndim, out->shape, p.x[i].strides);
+    bool all_dense = k->bytes || computes_in(p.dtype);
+    for (int i = 0; i < n_in; i++) {
+        p.x[i].data = in[i]->data;
+        p.x[i].size = ae_dtype_size(in[i]->dtype);
+        p.x[i].dense = ae_same_shape(in[i], out) && ae_is_contiguous(in[i]);
+        broadcast_strides(in[i], out->ndim, out->shape, p.x[i].strides);
         all_dense = all_dense && p.x[i].dense;
     }
     int64_t n = ae_numel(out);
     if (n == 0) {
-        return 0;
+        return;
     }
     merge_axes(&p);
     int64_t block = all_dense ? 16 * AE_BLOCK : AE_BLOCK;
@@ -314,38 +332,57 @@ int ae_elementwise_forward(ae_call *c)
 #pragma omp parallel for schedule(static) if (n >= PARALLEL)
     for (int64_t b = 0; b < blocks; b++) {
         int64_t from = b * block;
-        run_block(&p, k, out, from, n - from < block ? n - from : block, c->attr);
+        run_block(&p, k, out, from, n - from < block ? n - from : block, attr);
     }
+}
+
+int ae_elementwise_forward(ae_call *c)
+{
+    run(c->op->kernel, c->in, c->n_in, c->out[0], c->attr);
     return 0;
 }
 
-static ae_dtype promoted(ae_tensor *const *in, int n)
+ae_tensor *ae_elementwise_grad(ae_call *c, const ae_block_kernel *k, ae_tensor *known, ae_tensor *dy)
 {
-    ae_dtype best = in[0]->dtype;
-    for (int i = 1; i < n; i++) {
-        ae_dtype d = in[i]->dtype;
-        if (d == AE_F64 || (d == AE_F32 && best != AE_F64)) {
-            best = d;
-        }
+    if (c->graph->recording || dy->dtype == AE_F64 || known->dtype != dy->dtype) {
+        return NULL;
     }
-    return best;
+    ae_tensor *dx = ae_empty(c->graph, dy->dtype, dy->ndim, dy->shape);
+    if (dx != ae_bad(c->graph)) {
+        run(k, (ae_tensor *[]){known, dy}, 2, dx, c->attr);
+    }
+    return dx;
+}
+
+void ae_promote(ae_graph *g, ae_tensor **x, int n)
+{
+    ae_dtype best = AE_BF16;
+    bool mixed = false;
+    for (int i = 0; i < n; i++) {
+        if (!ae_ok(g) || !x[i] || !ae_dtype_is_float(x[i]->dtype)) {
+            return;
+        }
+        ae_dtype d = x[i]->dtype;
+        mixed = mixed || d != x[0]->dtype;
+        best = d == AE_F64 || best == AE_F64 ? AE_F64 : AE_F32;
+    }
+    for (int i = 0; i < n && mixed; i++) {
+        x[i] = ae_cast(g, x[i], best);
+    }
 }
 
 ae_tensor *ae_elementwise(ae_graph *g, const ae_op *op, ae_tensor *const *in, int n, const void *attr, size_t attr_size)
 {
-    bool floats = ae_ok(g), mixed = false;
-    for (int i = 0; i < n && floats; i++) {
-        floats = in[i] && ae_dtype_is_float(in[i]->dtype);
-        mixed = mixed || (floats && in[i]->dtype != in[0]->dtype);
+    bool mixed = false;
+    for (int i = 1; i < n; i++) {
+        mixed = mixed || (in[i] && in[0] && in[i]->dtype != in[0]->dtype);
     }
-    if (!floats || !mixed) {
+    if (!mixed) {
         return ae_apply(g, op, in, n, attr, attr_size);
     }
     ae_frame f = ae_frame_open(g);
-    ae_dtype dtype = promoted(in, n);
-    ae_tensor *cast[MAX_OPERANDS];
-    for (int i = 0; i < n; i++) {
-        cast[i] = ae_cast(g, in[i], dtype);
-    }
-    return ae_frame_return(f, ae_apply(g, op, cast, n, attr, attr_size));
+    ae_tensor *same[MAX_OPERANDS];
+    memcpy(same, in, (size_t)n * sizeof *in);
+    ae_promote(g, same, n);
+    return ae_frame_return(f, ae_apply(g, op, same, n, attr, attr_size));
 }

@@ -7,6 +7,7 @@
 #define AE_AUTOGRAD_ELEMENTWISE_H
 
 #include "autograd/op.h"
+#include "tensor/kernels.h"
 
 enum { AE_BLOCK = 512 }; /* elements a block: four operands stay in the first-level cache */
 
@@ -20,6 +21,8 @@ typedef struct ae_block_kernel {
     void (*f32_bool)(const float *const *x, uint8_t *y, int64_t n, const void *attr);
     void (*f64_bool)(const double *const *x, uint8_t *y, int64_t n, const void *attr);
     void (*i64_bool)(const int64_t *const *x, uint8_t *y, int64_t n, const void *attr);
+    /* For ops that move elements and compute nothing: operands and result as they lie, each of its own dtype. */
+    void (*bytes)(const void *const *x, void *y, int64_t n, size_t result_size);
 } ae_block_kernel;
 
 /* Shape rule and forward shared by elementwise ops: operands broadcast, all of one dtype, which is the result's (bool
@@ -27,8 +30,57 @@ typedef struct ae_block_kernel {
 int ae_elementwise_shape(ae_call *c);
 int ae_elementwise_forward(ae_call *c);
 
-/* Applies an elementwise op after promoting floats of two dtypes (and nothing else) by ae_cast. */
+/* The part of the shape rule without dtypes: output 0 is the broadcast of all operands, in dtype. */
+int ae_elementwise_out(ae_call *c, ae_dtype dtype);
+
+/* For the vjp of a primitive op that has a fast kernel for its gradient: dx = k(known, dy) in one pass over buffers.
+ * NULL, with nothing done, where the gradient must itself be differentiable or the kernel is not precise enough (f64);
+ * the vjp then goes on in ops, which state the meaning. */
+ae_tensor *ae_elementwise_grad(ae_call *c, const ae_block_kernel *k, ae_tensor *known, ae_tensor *dy);
+
+/* Casts floats of unequal dtypes to the widest of them (bf16 and f16 to f32), in place in x; leaves everything else. */
+void ae_promote(ae_graph *g, ae_tensor **x, int n);
+
+/* Applies an elementwise op after ae_promote. */
 ae_tensor *ae_elementwise(ae_graph *g, const ae_op *op, ae_tensor *const *in, int n, const void *attr,
                           size_t attr_size);
+
+/* ---- loops --------------------------------------------------------------------------------------------------------
+ * Each defines one kernel function. In the formula x (and y) are the operands' elements; attr is the call's. */
+
+#define AE_LOOP1(name, type, result, formula)                                                                          \
+    static void name(const type *const *in, result *out, int64_t n, const void *attr)                                  \
+    {                                                                                                                  \
+        (void)attr;                                                                                                    \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            type x = in[0][i];                                                                                         \
+            out[i] = (result)(formula);                                                                                \
+        }                                                                                                              \
+    }
+
+#define AE_LOOP2(name, type, result, formula)                                                                          \
+    static void name(const type *const *in, result *out, int64_t n, const void *attr)                                  \
+    {                                                                                                                  \
+        (void)attr;                                                                                                    \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            type x = in[0][i], y = in[1][i];                                                                           \
+            out[i] = (result)(formula);                                                                                \
+        }                                                                                                              \
+    }
+
+/* f32 functions of the table of tensor/kernels.h: y = f(x), and dx = f(known, dy). */
+#define AE_TABLE1(name)                                                                                                \
+    static void name##_f32(const float *const *in, float *out, int64_t n, const void *attr)                            \
+    {                                                                                                                  \
+        (void)attr;                                                                                                    \
+        ae_kernels_get()->name(in[0], out, n);                                                                         \
+    }
+
+#define AE_TABLE2(name)                                                                                                \
+    static void name##_f32(const float *const *in, float *out, int64_t n, const void *attr)                            \
+    {                                                                                                                  \
+        (void)attr;                                                                                                    \
+        ae_kernels_get()->name(in[0], in[1], out, n);                                                                  \
+    }
 
 #endif

@@ -3,9 +3,12 @@
 #ifndef AE_AUTOGRAD_OPS_H
 #define AE_AUTOGRAD_OPS_H
 
+#include "autograd/activation.h"
 #include "autograd/arithmetic.h"
+#include "autograd/compare.h"
 #include "autograd/create.h"
 #include "autograd/index.h"
+#include "autograd/math.h"
 #include "autograd/matmul.h"
 #include "autograd/reduce.h"
 #include "autograd/shape.h"
@@ -15,6 +18,9 @@
     AE_ARITHMETIC_OPS(ROW)                                                                                             \
     AE_MATMUL_OPS(ROW)                                                                                                 \
     AE_INDEX_OPS(ROW)                                                                                                  \
+    AE_ACTIVATION_OPS(ROW)                                                                                             \
+    AE_MATH_OPS(ROW)                                                                                                   \
+    AE_COMPARE_OPS(ROW)                                                                                                \
     AE_REDUCE_OPS(ROW)                                                                                                 \
     AE_SHAPE_OPS(ROW)
 

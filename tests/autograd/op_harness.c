@@ -128,7 +128,7 @@ static double rung(harness *h, int64_t i, double lo, double hi)
     const h_input *in = &h->in[h->next];
     uint64_t k = ((uint64_t)i * 7919u + 13u) % (uint64_t)in->n;
     (void)h;
-    return ((double)k - (double)in->n / 2) / 8.0 + 0.0625;
+    return ((double)k - (double)(in->n / 2)) / 8.0 + 0.0625;
 }
 
 static ae_tensor *make_in(ae_sample *s, const char *shape, double lo, double hi)
