@@ -2,6 +2,7 @@
 #ifndef AE_NN_NN_H
 #define AE_NN_NN_H
 
+#include "nn/embedding.h"
 #include "nn/init.h"
 #include "nn/linear.h"
 #include "nn/model.h"
