@@ -19,6 +19,13 @@ void ae_kernel_called(ae_kernel kernel)
     }
 }
 
+void ae_kernel_seen(ae_kernel kernel)
+{
+    if ((unsigned)kernel < AE_KERNEL_COUNT && atomic_load_explicit(&counts[kernel], memory_order_relaxed) == 0) {
+        atomic_store_explicit(&counts[kernel], 1, memory_order_relaxed);
+    }
+}
+
 const char *ae_kernel_name(int kernel)
 {
     return kernel >= 0 && kernel < AE_KERNEL_COUNT ? names[kernel] : "?";

@@ -11,6 +11,65 @@
 extern "C" {
 #endif
 
+/* The entries of tensor/kernels.h, one row each for one instruction set. Their counts stop at 1: they are called a row
+ * at a time, where counting would cost more than it tells. */
+#define AE_TABLE_KERNELS(ROW, ISA, isa)                                                                                \
+    ROW(AE_K_EXP_##ISA, "exp." isa)                                                                                    \
+    ROW(AE_K_LOG_##ISA, "log." isa)                                                                                    \
+    ROW(AE_K_TANH_##ISA, "tanh." isa)                                                                                  \
+    ROW(AE_K_SIGMOID_##ISA, "sigmoid." isa)                                                                            \
+    ROW(AE_K_ERF_##ISA, "erf." isa)                                                                                    \
+    ROW(AE_K_GELU_##ISA, "gelu." isa)                                                                                  \
+    ROW(AE_K_GELU_TANH_##ISA, "gelu_tanh." isa)                                                                        \
+    ROW(AE_K_SILU_##ISA, "silu." isa)                                                                                  \
+    ROW(AE_K_SOFTPLUS_##ISA, "softplus." isa)                                                                          \
+    ROW(AE_K_RELU_##ISA, "relu." isa)                                                                                  \
+    ROW(AE_K_GELU_BACKWARD_##ISA, "gelu_backward." isa)                                                                \
+    ROW(AE_K_GELU_TANH_BACKWARD_##ISA, "gelu_tanh_backward." isa)                                                      \
+    ROW(AE_K_SILU_BACKWARD_##ISA, "silu_backward." isa)                                                                \
+    ROW(AE_K_SOFTPLUS_BACKWARD_##ISA, "softplus_backward." isa)                                                        \
+    ROW(AE_K_ERF_BACKWARD_##ISA, "erf_backward." isa)                                                                  \
+    ROW(AE_K_TANH_BACKWARD_##ISA, "tanh_backward." isa)                                                                \
+    ROW(AE_K_SIGMOID_BACKWARD_##ISA, "sigmoid_backward." isa)                                                          \
+    ROW(AE_K_RELU_BACKWARD_##ISA, "relu_backward." isa)                                                                \
+    ROW(AE_K_BF16_TO_F32_##ISA, "bf16_to_f32." isa)                                                                    \
+    ROW(AE_K_F32_TO_BF16_##ISA, "f32_to_bf16." isa)                                                                    \
+    ROW(AE_K_F16_TO_F32_##ISA, "f16_to_f32." isa)                                                                      \
+    ROW(AE_K_F32_TO_F16_##ISA, "f32_to_f16." isa)                                                                      \
+    ROW(AE_K_ADD_##ISA, "add." isa)                                                                                    \
+    ROW(AE_K_MUL_##ISA, "mul." isa)                                                                                    \
+    ROW(AE_K_AXPY_##ISA, "axpy." isa)                                                                                  \
+    ROW(AE_K_SCALE_##ISA, "scale." isa)                                                                                \
+    ROW(AE_K_DOT_##ISA, "dot." isa)                                                                                    \
+    ROW(AE_K_SUM_##ISA, "sum." isa)                                                                                    \
+    ROW(AE_K_SUM_SQUARES_##ISA, "sum_squares." isa)                                                                    \
+    ROW(AE_K_MAX_##ISA, "max." isa)                                                                                    \
+    ROW(AE_K_EXP_SHIFT_##ISA, "exp_shift." isa)                                                                        \
+    ROW(AE_K_SOFTMAX_##ISA, "softmax." isa)                                                                            \
+    ROW(AE_K_SOFTMAX_BACKWARD_##ISA, "softmax_backward." isa)                                                          \
+    ROW(AE_K_LOG_SOFTMAX_##ISA, "log_softmax." isa)                                                                    \
+    ROW(AE_K_LOG_SOFTMAX_BACKWARD_##ISA, "log_softmax_backward." isa)                                                  \
+    ROW(AE_K_CROSS_ENTROPY_##ISA, "cross_entropy." isa)                                                                \
+    ROW(AE_K_CROSS_ENTROPY_BACKWARD_##ISA, "cross_entropy_backward." isa)                                              \
+    ROW(AE_K_LAYER_NORM_##ISA, "layer_norm." isa)                                                                      \
+    ROW(AE_K_LAYER_NORM_BACKWARD_##ISA, "layer_norm_backward." isa)                                                    \
+    ROW(AE_K_RMS_NORM_##ISA, "rms_norm." isa)                                                                          \
+    ROW(AE_K_RMS_NORM_BACKWARD_##ISA, "rms_norm_backward." isa)                                                        \
+    ROW(AE_K_DROPOUT_ADD_LAYER_NORM_##ISA, "dropout_add_layer_norm." isa)                                              \
+    ROW(AE_K_DROPOUT_##ISA, "dropout." isa)                                                                            \
+    ROW(AE_K_LSTM_##ISA, "lstm." isa)                                                                                  \
+    ROW(AE_K_LSTM_BACKWARD_##ISA, "lstm_backward." isa)                                                                \
+    ROW(AE_K_GRU_##ISA, "gru." isa)                                                                                    \
+    ROW(AE_K_GRU_BACKWARD_##ISA, "gru_backward." isa)                                                                  \
+    ROW(AE_K_GRU_RESET_##ISA, "gru_reset." isa)                                                                        \
+    ROW(AE_K_GRU_OUTPUT_##ISA, "gru_output." isa)                                                                      \
+    ROW(AE_K_GRU_OUTPUT_BACKWARD_##ISA, "gru_output_backward." isa)                                                    \
+    ROW(AE_K_GRU_RESET_BACKWARD_##ISA, "gru_reset_backward." isa)                                                      \
+    ROW(AE_K_MATMUL_##ISA, "matmul." isa)                                                                              \
+    ROW(AE_K_TRANSPOSE_##ISA, "transpose." isa)                                                                        \
+    ROW(AE_K_ADAM_##ISA, "adam." isa)                                                                                  \
+    ROW(AE_K_SGD_##ISA, "sgd." isa)
+
 /* One row a kernel: symbol, the name in reports ("family.path.dtype"). */
 #define AE_KERNELS(ROW)                                                                                                \
     ROW(AE_K_GEMM_ONEDNN_F32, "gemm.onednn.f32")   /* matmul primitive */                                              \
@@ -23,7 +82,10 @@ extern "C" {
     ROW(AE_K_GEMM_PLAIN_F32, "gemm.plain.f32")                                                                         \
     ROW(AE_K_GEMM_PLAIN_F64, "gemm.plain.f64")                                                                         \
     ROW(AE_K_GEMM_PLAIN_BF16, "gemm.plain.bf16")                                                                       \
-    ROW(AE_K_GEMM_PLAIN_I8, "gemm.plain.i8")
+    ROW(AE_K_GEMM_PLAIN_I8, "gemm.plain.i8")                                                                           \
+    AE_TABLE_KERNELS(ROW, BASE, "base")     /* "softmax.base" */                                                       \
+    AE_TABLE_KERNELS(ROW, AVX2, "avx2")     /* never called where ae_kernels_select("avx2") fails, */                  \
+    AE_TABLE_KERNELS(ROW, AVX512, "avx512") /* and likewise */
 
 typedef enum ae_kernel {
 #define AE_KERNEL_ENUM(symbol, name) symbol,
@@ -34,6 +96,10 @@ typedef enum ae_kernel {
 
 /* Adds one call; a relaxed atomic increment, from any thread. */
 AE_API void ae_kernel_called(ae_kernel kernel);
+
+/* Makes the count at least 1. Costs a load once that is so: for kernels that are called for every row, by many threads.
+ */
+AE_API void ae_kernel_seen(ae_kernel kernel);
 
 /* Calls since the last reset of the kernel of this name; -1 when there is no such kernel. */
 AE_API int64_t ae_kernel_count(const char *name);

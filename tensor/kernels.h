@@ -2,7 +2,8 @@
  *
  * tensor/simd_kernels.c is compiled once for each instruction set (base, avx2, avx512; elsewhere base alone) and each
  * compilation gives one constant table. All kernels are single-threaded and work on dense blocks or rows; callers split
- * the work over threads. Pointers need the alignment of their element only. Nothing here allocates, fails or counts.
+ * the work over threads. Pointers need the alignment of their element only. Nothing here allocates or fails; each
+ * entry notes in tensor/counters.h that it was called.
  *
  * Conventions: `n` may be 0 for every block kernel; row kernels need n >= 1. An output may be the same pointer as an
  * input of the same length (in place) but may not overlap it otherwise. NaN in gives NaN out. Tables of different

@@ -1,5 +1,6 @@
 /* Every kernel under every instruction set this machine has, against a plain twin in double precision: sizes across
  * every block and tail, values where floats are special, and nothing written outside the result. */
+#include "tensor/counters.h"
 #include "tensor/kernels.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
@@ -115,6 +116,35 @@ static void selection(void **state)
     assert_ptr_equal(ae_kernels_get(), ae_kernels_at(ae_kernels_count() - 1));
     assert_null(ae_kernels_at(-1));
     assert_null(ae_kernels_at(ae_kernels_count()));
+}
+
+/* Last: by now every entry of every table that runs here was called, and the counters know. */
+static void every_call_was_counted(void **state)
+{
+    (void)state;
+    int tables = 0;
+    for (int i = 0; i < AE_KERNEL_COUNT; i++) {
+        const char *isa = strrchr(ae_kernel_name(i), '.');
+        if (strncmp(ae_kernel_name(i), "gemm.", 5) == 0) {
+            continue;
+        }
+        bool runs = ae_kernels_select(isa + 1) == 0;
+        if (ae_kernel_count_at(i) != runs) {
+            fail_msg("%s: the count is %lld", ae_kernel_name(i), (long long)ae_kernel_count_at(i));
+        }
+        tables += strcmp(ae_kernel_name(i), "exp.base") == 0;
+    }
+    assert_int_equal(tables, 1);
+    ae_kernels_select(NULL);
+    ae_kernel_counts_reset();
+    float x = 1;
+    k = ae_kernels_get();
+    k->exp(&x, &x, 1);
+    char name[32];
+    snprintf(name, sizeof name, "exp.%s", k->name);
+    assert_int_equal(ae_kernel_count(name), 1);
+    assert_int_equal(ae_kernel_count("log.base"), 0);
+    assert_int_equal(ae_kernel_count("exp"), -1);
 }
 
 /* ---- y = f(x) ---- */
@@ -1163,6 +1193,7 @@ int main(void)
         cmocka_unit_test(each_adam_steps),
         cmocka_unit_test(each_sgd_steps),
         cmocka_unit_test(each_sgd_first_step_ignores_the_buffer),
+        cmocka_unit_test(every_call_was_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
