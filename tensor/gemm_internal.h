@@ -21,7 +21,7 @@ struct ae_gemm_pack {
 int ae_gemm_check(const ae_gemm *p, ae_gemm *q, ae_err *e);
 
 /* The plain twin without checks, on what ae_gemm_check wrote. */
-int ae_gemm_plain_unchecked(const ae_gemm *q, ae_err *e);
+int ae_gemm_plain_unchecked(const ae_gemm *p, ae_err *e);
 
 /* The bits of a bf16 number as f32, and back with rounding to nearest even; here so that loops can inline them. */
 static inline float ae_gemm_widen(uint16_t bits)
