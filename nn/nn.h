@@ -2,7 +2,9 @@
 #ifndef AE_NN_NN_H
 #define AE_NN_NN_H
 
+#include "nn/act.h"
 #include "nn/embedding.h"
+#include "nn/feed_forward.h"
 #include "nn/init.h"
 #include "nn/linear.h"
 #include "nn/model.h"
