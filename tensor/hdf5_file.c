@@ -1,5 +1,6 @@
-/* With hdf5_file_driver, the only place that knows HDF5. Public functions come in between enter() and leave(), which take the lock that
- * HDF5 needs when it was built without its own, and keep HDF5 from printing; static functions assume both. */
+/* With hdf5_file_driver, the only place that knows HDF5. Public functions come in between enter() and leave(), which
+ * take the lock that HDF5 needs when it was built without its own, and keep HDF5 from printing; static functions assume
+ * both. */
 #include "tensor/hdf5_file_internal.h"
 
 #include "tensor/file_map.h"

@@ -24,7 +24,8 @@ AE_API void ae_h5_version(char text[32]);
 /* ---- whole dictionaries ------------------------------------------------------------------------------------------ */
 
 /* Reads every tensor below a group (NULL: the whole file) under its path from there; joint, '/' or '.', stands between
- * groups. Datasets of text are left out; links that leave the file are not followed. See ae_h5_read_tensor for storage. */
+ * groups. Datasets of text are left out; links that leave the file are not followed. See ae_h5_read_tensor for storage.
+ */
 AE_API ae_tensors *ae_hdf5_read(const char *path, const char *group, char joint, ae_err *e);
 
 /* Writes a dictionary as a file of its own; with `dots_are_groups`, "a.b" is stored as b in the group a. */
@@ -67,8 +68,8 @@ AE_API bool ae_h5_has(ae_h5 *f, const char *name);
 /* The members of a group ("/" for the file) in order: an object name -> "group", "tensor", "text" or "other". */
 AE_API ae_json *ae_h5_members(ae_h5 *f, const char *group, ae_err *e);
 
-/* One tensor. When the dataset is contiguous, in the layout that the writers here use, and lies inside the file, it is a
- * private map of the file, so that memory grows only as values are touched, and changing it never changes the file;
+/* One tensor. When the dataset is contiguous, in the layout that the writers here use, and lies inside the file, it is
+ * a private map of the file, so that memory grows only as values are touched, and changing it never changes the file;
  * anything else (chunks, compression, big endian) is read and converted. 16- and 32-bit integers without a dtype of
  * their own are widened; what has none (u64, compounds, complex) is AE_E_UNSUPPORTED. */
 AE_API ae_tensor *ae_h5_read_tensor(ae_h5 *f, const char *name, ae_err *e);

@@ -1,8 +1,8 @@
 /* A file driver for HDF5 over atomic saving (writing) and over a mapped file (reading). Internal to the HDF5 door.
  *
- * HDF5's own driver cannot be used for writing: when a write fails (a full disk), closing the file fails too, HDF5 keeps
- * the identifier of the freed file, and the process crashes when it exits. This driver remembers the first failure and
- * from then on accepts everything and stores nothing, so that closing always succeeds. */
+ * HDF5's own driver cannot be used for writing: when a write fails (a full disk), closing the file fails too, HDF5
+ * keeps the identifier of the freed file, and the process crashes when it exits. This driver remembers the first
+ * failure and from then on accepts everything and stores nothing, so that closing always succeeds. */
 #ifndef AE_TENSOR_HDF5_FILE_DRIVER_H
 #define AE_TENSOR_HDF5_FILE_DRIVER_H
 
