@@ -35,7 +35,8 @@ AE_API ae_tensor *ae_masked_fill(ae_graph *g, ae_tensor *x, ae_tensor *mask, dou
 #define AE_COMPARE_OPS(ROW)                                                                                            \
     ROW(eq)                                                                                                            \
     ROW(ne)                                                                                                            \
-    ROW(lt) ROW(le) ROW(gt) ROW(ge) ROW(logical_and) ROW(logical_or) ROW(logical_xor) ROW(logical_not) ROW(isfinite)   \
+    ROW(lt)                                                                                                            \
+    ROW(le) ROW(gt) ROW(ge) ROW(logical_and) ROW(logical_or) ROW(logical_xor) ROW(logical_not) ROW(isfinite)           \
         ROW(isnan) ROW(where)
 
 #ifdef __cplusplus

@@ -7,6 +7,8 @@
 #include "autograd/arithmetic.h"
 #include "autograd/compare.h"
 #include "autograd/create.h"
+#include "autograd/draw.h"
+#include "autograd/dropout.h"
 #include "autograd/index.h"
 #include "autograd/math.h"
 #include "autograd/matmul.h"
@@ -21,6 +23,8 @@
     AE_ACTIVATION_OPS(ROW)                                                                                             \
     AE_MATH_OPS(ROW)                                                                                                   \
     AE_COMPARE_OPS(ROW)                                                                                                \
+    AE_DRAW_OPS(ROW)                                                                                                   \
+    AE_DROPOUT_OPS(ROW)                                                                                                \
     AE_REDUCE_OPS(ROW)                                                                                                 \
     AE_SHAPE_OPS(ROW)
 

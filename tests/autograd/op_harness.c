@@ -17,7 +17,7 @@ harness *h_new(ae_graph *g, const ae_op *op, int variant)
     h->op = op;
     h->variant = variant;
     h->dtype = AE_F64;
-    h->flags = AE_GRAD;
+    h->flags = AE_TRAIN; /* random ops act, with the same draws in every run */
     h->no_grad_input = -1;
     h->random = 88172645463325252u + (uint64_t)variant * 7919u;
     for (const char *p = op->name; *p; p++) {

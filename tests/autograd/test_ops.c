@@ -78,7 +78,7 @@ static void first_order(const ae_op *op, int variant)
 /* d/dx of sum_i v_i dL/dx_i, for the primitive ops and the decompositions, against differences of first derivatives. */
 static double directional(harness *h, const double *const *v, bool backward)
 {
-    ae_graph_begin(g, AE_GRAD | AE_HIGHER_ORDER);
+    ae_graph_begin(g, AE_TRAIN | AE_HIGHER_ORDER);
     ae_tensor *y = h_build(h);
     ae_tensor *xs[H_MAX_INPUTS], *gx[H_MAX_INPUTS];
     int which[H_MAX_INPUTS], n = 0;
