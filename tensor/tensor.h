@@ -31,7 +31,7 @@ AE_API const char *ae_version(void);
 #define AE_DTYPES(ROW)                                                                                                 \
     ROW(AE_F32, "f32", 4, "<f4", "F32")                                                                                \
     ROW(AE_F64, "f64", 8, "<f8", "F64")                                                                                \
-    ROW(AE_BF16, "bf16", 2, "<u2", "BF16") /* NumPy has none: stored as its bits */                                    \
+    ROW(AE_BF16, "bf16", 2, "<V2", "BF16") /* NumPy has none: its bits, as ml_dtypes */                                \
     ROW(AE_F16, "f16", 2, "<f2", "F16")    /* files and inference only */                                              \
     ROW(AE_I8, "i8", 1, "|i1", "I8")                                                                                   \
     ROW(AE_U8, "u8", 1, "|u1", "U8")                                                                                   \
