@@ -274,6 +274,7 @@ static void test_version(void **state)
     assert_string_equal(ae_json_need_string(object, "version", &e), AE_VERSION);
     assert_non_null(ae_json_need_string(object, "commit", &e));
     assert_string_equal(ae_json_need_string(object, "instruction_set", &e), ae_kernels_name());
+    assert_non_null(strchr(ae_json_need_string(object, "hdf5", &e), '.'));
     assert_int_equal(ae_json_need_int(object, "schema", &e), 1);
     ae_json_free(object);
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Compares what libaesop.so exports with what the public headers declare as AE_API: whatever is exported must be
-# declared there, and must begin with ae_.
+# Compares what libaesop.so exports with what the public headers declare as AE_API: the two lists must be
+# equal, and every name must begin with ae_.
 #
 #   sh tests/outside/symbols.sh SOURCE BUILD CC
 set -eu
@@ -45,6 +45,8 @@ grep -v '^ae_' "$work/exported" >"$work/foreign" || true
 say "exported, and not beginning with ae_:" "$work/foreign"
 comm -23 "$work/exported" "$work/declared" >"$work/undeclared"
 say "exported, and declared AE_API in no public header:" "$work/undeclared"
+comm -13 "$work/exported" "$work/declared" >"$work/undefined"
+say "declared AE_API in a public header, and not exported:" "$work/undefined"
 [ "$(wc -l <"$work/exported")" -gt 10 ] || { echo "libaesop.so exports next to nothing"; failed=1; }
 [ "$failed" -ne 0 ] || echo "$(wc -l <"$work/exported") symbols, each declared in a public header"
 exit "$failed"
