@@ -35,10 +35,12 @@ static ae_tensor *relu2(ae_graph *g, ae_tensor *x)
 }
 
 static ae_tensor *(*const functions[AE_ACT_COUNT])(ae_graph *g, ae_tensor *x) = {
-    [AE_ACT_LINEAR] = identity,       [AE_ACT_RELU] = ae_relu,           [AE_ACT_GELU] = ae_gelu,
-    [AE_ACT_GELU_NEW] = ae_gelu_tanh, [AE_ACT_GELU_FAST] = ae_gelu_tanh, [AE_ACT_GELU_PYTORCH_TANH] = ae_gelu_tanh,
-    [AE_ACT_QUICK_GELU] = quick_gelu, [AE_ACT_SILU] = ae_silu,           [AE_ACT_SWISH] = ae_silu,
-    [AE_ACT_TANH] = ae_tanh,          [AE_ACT_SIGMOID] = ae_sigmoid,     [AE_ACT_RELU2] = relu2,
+    [AE_ACT_FN_LINEAR] = identity,        [AE_ACT_FN_RELU] = ae_relu,
+    [AE_ACT_FN_GELU] = ae_gelu,           [AE_ACT_FN_GELU_NEW] = ae_gelu_tanh,
+    [AE_ACT_FN_GELU_FAST] = ae_gelu_tanh, [AE_ACT_FN_GELU_PYTORCH_TANH] = ae_gelu_tanh,
+    [AE_ACT_FN_QUICK_GELU] = quick_gelu,  [AE_ACT_FN_SILU] = ae_silu,
+    [AE_ACT_FN_SWISH] = ae_silu,          [AE_ACT_FN_TANH] = ae_tanh,
+    [AE_ACT_FN_SIGMOID] = ae_sigmoid,     [AE_ACT_FN_RELU2] = relu2,
 };
 
 static bool known(ae_act act)

@@ -11,18 +11,18 @@ extern "C" {
 /* One row a name: symbol, name, formula. Names are those of Hugging Face's ACT2FN and of UER-py; several are the same
  * function. GPT-1's configuration says "gelu" and means gelu_new: its loader translates. */
 #define AE_ACTS(ROW)                                                                                                   \
-    ROW(AE_ACT_LINEAR, "linear", "x")                                                                                  \
-    ROW(AE_ACT_RELU, "relu", "max(x, 0)")                                                                              \
-    ROW(AE_ACT_GELU, "gelu", "x Phi(x)")                                                                               \
-    ROW(AE_ACT_GELU_NEW, "gelu_new", "x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2")                                \
-    ROW(AE_ACT_GELU_FAST, "gelu_fast", "gelu_new, of Hugging Face and UER")                                            \
-    ROW(AE_ACT_GELU_PYTORCH_TANH, "gelu_pytorch_tanh", "gelu_new")                                                     \
-    ROW(AE_ACT_QUICK_GELU, "quick_gelu", "x sigmoid(1.702 x)")                                                         \
-    ROW(AE_ACT_SILU, "silu", "x sigmoid(x)")                                                                           \
-    ROW(AE_ACT_SWISH, "swish", "silu")                                                                                 \
-    ROW(AE_ACT_TANH, "tanh", "tanh x")                                                                                 \
-    ROW(AE_ACT_SIGMOID, "sigmoid", "1 / (1 + e^-x)")                                                                   \
-    ROW(AE_ACT_RELU2, "relu2", "max(x, 0)^2")
+    ROW(AE_ACT_FN_LINEAR, "linear", "x")                                                                               \
+    ROW(AE_ACT_FN_RELU, "relu", "max(x, 0)")                                                                           \
+    ROW(AE_ACT_FN_GELU, "gelu", "x Phi(x)")                                                                            \
+    ROW(AE_ACT_FN_GELU_NEW, "gelu_new", "x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2")                             \
+    ROW(AE_ACT_FN_GELU_FAST, "gelu_fast", "gelu_new, of Hugging Face and UER")                                         \
+    ROW(AE_ACT_FN_GELU_PYTORCH_TANH, "gelu_pytorch_tanh", "gelu_new")                                                  \
+    ROW(AE_ACT_FN_QUICK_GELU, "quick_gelu", "x sigmoid(1.702 x)")                                                      \
+    ROW(AE_ACT_FN_SILU, "silu", "x sigmoid(x)")                                                                        \
+    ROW(AE_ACT_FN_SWISH, "swish", "silu")                                                                              \
+    ROW(AE_ACT_FN_TANH, "tanh", "tanh x")                                                                              \
+    ROW(AE_ACT_FN_SIGMOID, "sigmoid", "1 / (1 + e^-x)")                                                                \
+    ROW(AE_ACT_FN_RELU2, "relu2", "max(x, 0)^2")
 
 typedef enum ae_act {
 #define AE_ACT_ENUM(symbol, name, formula) symbol,

@@ -14,26 +14,26 @@ static double by_formula(ae_act act, double x)
     double relu = x > 0 ? x : 0;
     double tanh_form = x / 2 * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x)));
     switch (act) {
-    case AE_ACT_LINEAR:
+    case AE_ACT_FN_LINEAR:
         return x;
-    case AE_ACT_RELU:
+    case AE_ACT_FN_RELU:
         return relu;
-    case AE_ACT_RELU2:
+    case AE_ACT_FN_RELU2:
         return relu * relu;
-    case AE_ACT_GELU:
+    case AE_ACT_FN_GELU:
         return x / 2 * (1 + erf(x / sqrt(2)));
-    case AE_ACT_GELU_NEW:
-    case AE_ACT_GELU_FAST:
-    case AE_ACT_GELU_PYTORCH_TANH:
+    case AE_ACT_FN_GELU_NEW:
+    case AE_ACT_FN_GELU_FAST:
+    case AE_ACT_FN_GELU_PYTORCH_TANH:
         return tanh_form;
-    case AE_ACT_QUICK_GELU:
+    case AE_ACT_FN_QUICK_GELU:
         return x / (1 + exp(-1.702 * x));
-    case AE_ACT_SILU:
-    case AE_ACT_SWISH:
+    case AE_ACT_FN_SILU:
+    case AE_ACT_FN_SWISH:
         return x / (1 + exp(-x));
-    case AE_ACT_TANH:
+    case AE_ACT_FN_TANH:
         return tanh(x);
-    case AE_ACT_SIGMOID:
+    case AE_ACT_FN_SIGMOID:
         return 1 / (1 + exp(-x));
     default:
         return NAN;
@@ -115,8 +115,8 @@ static void test_blocks(void **state)
     const ae_feed_forward_names uer = {"linear_1", NULL, "linear_2"};
     const ae_feed_forward_names gated = {"wi_0", "wi_1", "wo"};
     struct ae_feed_forward l[2];
-    ae_feed_forward_init(m, &l[0], "feed_forward", &uer, 3, 5, AE_ACT_GELU, ae_init_normal(1), true);
-    ae_feed_forward_init(m, &l[1], "", &gated, 3, 5, AE_ACT_GELU_NEW, ae_init_normal(1), true);
+    ae_feed_forward_init(m, &l[0], "feed_forward", &uer, 3, 5, AE_ACT_FN_GELU, ae_init_normal(1), true);
+    ae_feed_forward_init(m, &l[1], "", &gated, 3, 5, AE_ACT_FN_GELU_NEW, ae_init_normal(1), true);
     assert_true(ae_model_ok(m));
     assert_non_null(ae_model_get(m, "feed_forward.linear_1.bias"));
     assert_non_null(ae_model_get(m, "wi_1.weight"));
