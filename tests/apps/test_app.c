@@ -283,7 +283,7 @@ static void test_list(void **state)
 {
     (void)state;
     assert_int_equal(run(NULL, "list dtypes"), AE_EXIT_DONE);
-    assert_non_null(strstr(out_text, "bf16                 NumPy <u2, safetensors BF16\n"));
+    assert_non_null(strstr(out_text, "bf16                 NumPy <V2, safetensors BF16\n"));
     assert_int_equal(run(NULL, "list dtypes --json"), AE_EXIT_DONE);
     assert_non_null(strstr(out_text, "{\"schema\":1,\"kind\":\"dtypes\",\"entries\":[{\"name\":\"f32\",\"about\":"));
     assert_non_null(strstr(out_text, "\"bytes\":4"));
