@@ -37,8 +37,15 @@ AE_API ae_tensor *ae_masked_fill(ae_graph *g, ae_tensor *x, ae_tensor *mask, dou
     ROW(ne)                                                                                                            \
     ROW(lt)                                                                                                            \
     ROW(le)                                                                                                            \
-    ROW(gt) ROW(ge) ROW(logical_and) ROW(logical_or) ROW(logical_xor) ROW(logical_not) ROW(isfinite) ROW(isnan)        \
-        ROW(where)
+    ROW(gt)                                                                                                            \
+    ROW(ge)                                                                                                            \
+    ROW(logical_and)                                                                                                   \
+    ROW(logical_or)                                                                                                    \
+    ROW(logical_xor)                                                                                                   \
+    ROW(logical_not)                                                                                                   \
+    ROW(isfinite)                                                                                                      \
+    ROW(isnan)                                                                                                         \
+    ROW(where)
 
 #ifdef __cplusplus
 }

@@ -53,9 +53,26 @@ AE_API ae_tensor *ae_within(ae_graph *g, ae_tensor *x, double lo, double hi);
     ROW(log)                                                                                                           \
     ROW(log1p)                                                                                                         \
     ROW(expm1)                                                                                                         \
-    ROW(sqrt) ROW(rsqrt) ROW(reciprocal) ROW(square) ROW(erf) ROW(sin) ROW(cos) ROW(pow) ROW(pow_scalar) ROW(abs)      \
-        ROW(sign) ROW(floor) ROW(ceil) ROW(round) ROW(remainder) ROW(minimum) ROW(maximum) ROW(step) ROW(clamp)        \
-            ROW(within)
+    ROW(sqrt)                                                                                                          \
+    ROW(rsqrt)                                                                                                         \
+    ROW(reciprocal)                                                                                                    \
+    ROW(square)                                                                                                        \
+    ROW(erf)                                                                                                           \
+    ROW(sin)                                                                                                           \
+    ROW(cos)                                                                                                           \
+    ROW(pow)                                                                                                           \
+    ROW(pow_scalar)                                                                                                    \
+    ROW(abs)                                                                                                           \
+    ROW(sign)                                                                                                          \
+    ROW(floor)                                                                                                         \
+    ROW(ceil)                                                                                                          \
+    ROW(round)                                                                                                         \
+    ROW(remainder)                                                                                                     \
+    ROW(minimum)                                                                                                       \
+    ROW(maximum)                                                                                                       \
+    ROW(step)                                                                                                          \
+    ROW(clamp)                                                                                                         \
+    ROW(within)
 
 #ifdef __cplusplus
 }
