@@ -126,7 +126,7 @@ AE_API ae_tensor *ae_view(ae_graph *g, const ae_tensor *base, int ndim, const in
 /* x itself when it is contiguous, else a contiguous copy without history: for forward and vjp on buffers. */
 AE_API ae_tensor *ae_dense(ae_graph *g, ae_tensor *x);
 
-/* Fills dst (contiguous) from src (any strides) of the same dtype and shape, in parallel. */
+/* Fills dst from src of the same dtype and shape, in parallel; both may have any strides. */
 AE_API void ae_copy_values(ae_tensor *dst, const ae_tensor *src);
 
 /* A view of src broadcast to a shape (stride 0 along expanded axes), without history; NULL when it does not fit. */

@@ -10,57 +10,6 @@ int ae_axis(int axis, int ndim)
     return a >= 0 && a < ndim ? a : -1;
 }
 
-/* ---- copying strided values ---------------------------------------------------------------------------------------- */
-
-void ae_copy_values(ae_tensor *dst, const ae_tensor *src)
-{
-    int64_t n = ae_numel(src), rows = 1;
-    size_t size = ae_dtype_size(src->dtype);
-    if (n == 0) {
-        return;
-    }
-    if (ae_is_contiguous(src)) {
-        memcpy(dst->data, src->data, (size_t)n * size);
-        return;
-    }
-    int last = src->ndim - 1;
-    int64_t row = src->shape[last], step = src->strides[last];
-    rows = n / row;
-#pragma omp parallel for schedule(static) if (n > 32768)
-    for (int64_t r = 0; r < rows; r++) {
-        int64_t rest = r, offset = 0;
-        for (int i = last - 1; i >= 0; i--) {
-            offset += rest % src->shape[i] * src->strides[i];
-            rest /= src->shape[i];
-        }
-        const char *from = (const char *)src->data + offset * (int64_t)size;
-        char *to = (char *)dst->data + r * row * (int64_t)size;
-        if (step == 1) {
-            memcpy(to, from, (size_t)row * size);
-        } else if (size == 4) {
-            for (int64_t i = 0; i < row; i++) {
-                ((uint32_t *)(void *)to)[i] = ((const uint32_t *)(const void *)from)[i * step];
-            }
-        } else {
-            for (int64_t i = 0; i < row; i++) {
-                memcpy(to + i * (int64_t)size, from + i * step * (int64_t)size, size);
-            }
-        }
-    }
-}
-
-ae_tensor *ae_dense(ae_graph *g, ae_tensor *x)
-{
-    if (ae_is_contiguous(x)) {
-        return x;
-    }
-    ae_tensor *t = ae_empty_like(g, x);
-    if (t != ae_bad(g)) {
-        ae_copy_values(t, x);
-    }
-    return t;
-}
-
 /* ---- contiguous ---------------------------------------------------------------------------------------------------- */
 
 static int contiguous_shape(ae_call *c)
@@ -111,11 +60,47 @@ typedef struct shape_attr {
     int64_t shape[AE_MAX_DIMS];
 } shape_attr;
 
+/* Strides under which the elements of x, in order, have another shape; false when only a copy can have it. */
+static bool view_strides(const ae_tensor *x, int ndim, const int64_t *shape, int64_t *strides)
+{
+    ae_shape_strides(ndim, shape, strides);
+    if (ae_is_contiguous(x)) {
+        return true;
+    }
+    int64_t count[AE_MAX_DIMS], step[AE_MAX_DIMS]; /* stretches of axes that are walked as one */
+    int n = 0, i = ndim - 1;
+    for (int k = 0; k < x->ndim; k++) {
+        if (x->shape[k] == 1) {
+            continue;
+        }
+        if (n > 0 && step[n - 1] == x->shape[k] * x->strides[k]) {
+            count[n - 1] *= x->shape[k];
+        } else {
+            count[n++] = x->shape[k];
+        }
+        step[n - 1] = x->strides[k];
+    }
+    /* The new axes, the last one first, must fill each stretch exactly. */
+    for (n--; n >= 0; n--) {
+        int64_t taken = 1;
+        for (; i >= 0 && taken * shape[i] <= count[n]; i--) {
+            strides[i] = step[n] * taken;
+            taken *= shape[i];
+        }
+        if (taken != count[n]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int reshape_forward(ae_call *c)
 {
     const shape_attr *a = c->attr;
     int64_t strides[AE_MAX_DIMS];
-    ae_shape_strides(a->ndim, a->shape, strides);
+    if (!view_strides(c->in[0], a->ndim, a->shape, strides)) {
+        return ae_call_fail(c, AE_E_STATE, "the strides allow no view");
+    }
     c->out[0] = ae_view(c->graph, c->in[0], a->ndim, a->shape, strides, 0);
     return 0;
 }
@@ -127,9 +112,15 @@ static void reshape_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 
 static void reshape_sample(ae_sample *s)
 {
-    ae_tensor *x = ae_sample_in(s, "3,4", -2, 2);
-    s->out[0] =
-        s->variant ? ae_reshape(s->graph, x, 3, (int64_t[]){2, -1, 3}) : ae_reshape(s->graph, x, 1, (int64_t[]){12});
+    static const char *const shapes[] = {"3,4", "3,4", "4,3,2"};
+    ae_tensor *x = ae_sample_in(s, shapes[s->variant], -2, 2);
+    if (s->variant == 2) { /* a view through strides that are not dense: the middle axis stays apart */
+        ae_tensor *y = ae_slice(s->graph, x, 1, 0, 2, 1);
+        s->out[0] = ae_reshape(s->graph, y, 5, (int64_t[]){2, 2, 1, 4, 1});
+    } else {
+        s->out[0] = s->variant ? ae_reshape(s->graph, x, 3, (int64_t[]){2, -1, 3})
+                               : ae_reshape(s->graph, x, 1, (int64_t[]){12});
+    }
 }
 
 const ae_op ae_op_reshape = {
@@ -142,7 +133,7 @@ const ae_op ae_op_reshape = {
     .forward = reshape_forward,
     .vjp = reshape_vjp,
     .sample = reshape_sample,
-    .samples = 2,
+    .samples = 3,
 };
 
 /* Fills in an extent of -1; returns -1 when the counts do not fit. */
@@ -181,11 +172,69 @@ ae_tensor *ae_reshape(ae_graph *g, ae_tensor *x, int ndim, const int64_t *shape)
         memcpy(a.shape, shape, (size_t)ndim * sizeof *shape);
     }
     if (!x->data || complete_shape(ae_numel(x), &a) == 0) {
+        int64_t strides[AE_MAX_DIMS];
+        if (!x->data || view_strides(x, ndim, a.shape, strides)) {
+            return ae_apply(g, &ae_op_reshape, &x, 1, &a, sizeof a);
+        }
+        ae_frame f = ae_frame_open(g);
         ae_tensor *dense = ae_contiguous(g, x);
-        return ae_apply(g, &ae_op_reshape, &dense, 1, &a, sizeof a);
+        return ae_frame_return(f, ae_apply(g, &ae_op_reshape, &dense, 1, &a, sizeof a));
     }
     return ae_fail(g, AE_E_SHAPE, "reshape: %s has %lld elements and cannot become %s",
                    ae_shape_text(x->ndim, x->shape, from), (long long)ae_numel(x), ae_shape_text(ndim, shape, to));
+}
+
+ae_tensor *ae_unsqueeze(ae_graph *g, ae_tensor *x, int axis)
+{
+    int64_t shape[AE_MAX_DIMS + 1];
+    if (!ae_ok(g)) {
+        return ae_bad(g);
+    }
+    int k = ae_axis(axis, x->ndim + 1);
+    if (k < 0 || x->ndim == AE_MAX_DIMS) {
+        return ae_fail(g, AE_E_VALUE, "unsqueeze: no new axis %d for a tensor with %d axes; at most %d are possible",
+                       axis, x->ndim, AE_MAX_DIMS);
+    }
+    memcpy(shape, x->shape, (size_t)k * sizeof *shape);
+    shape[k] = 1;
+    memcpy(shape + k + 1, x->shape + k, (size_t)(x->ndim - k) * sizeof *shape);
+    return ae_reshape(g, x, x->ndim + 1, shape);
+}
+
+ae_tensor *ae_squeeze(ae_graph *g, ae_tensor *x, int axis)
+{
+    char text[AE_SHAPE_TEXT_MAX];
+    int64_t shape[AE_MAX_DIMS];
+    if (!ae_ok(g)) {
+        return ae_bad(g);
+    }
+    int k = ae_axis(axis, x->ndim);
+    if (k < 0 || x->shape[k] != 1) {
+        return ae_fail(g, AE_E_SHAPE, "squeeze: axis %d of %s is no axis of extent 1", axis,
+                       ae_shape_text(x->ndim, x->shape, text));
+    }
+    memcpy(shape, x->shape, (size_t)k * sizeof *shape);
+    memcpy(shape + k, x->shape + k + 1, (size_t)(x->ndim - k - 1) * sizeof *shape);
+    return ae_reshape(g, x, x->ndim - 1, shape);
+}
+
+ae_tensor *ae_flatten(ae_graph *g, ae_tensor *x, int first, int last)
+{
+    int64_t shape[AE_MAX_DIMS], n = 1;
+    if (!ae_ok(g)) {
+        return ae_bad(g);
+    }
+    int from = ae_axis(first, x->ndim), to = ae_axis(last, x->ndim);
+    if (from < 0 || to < from) {
+        return ae_fail(g, AE_E_VALUE, "flatten: axes %d to %d of a tensor with %d axes", first, last, x->ndim);
+    }
+    for (int i = from; i <= to; i++) {
+        n *= x->shape[i];
+    }
+    memcpy(shape, x->shape, (size_t)from * sizeof *shape);
+    shape[from] = n;
+    memcpy(shape + from + 1, x->shape + to + 1, (size_t)(x->ndim - to - 1) * sizeof *shape);
+    return ae_reshape(g, x, x->ndim - (to - from), shape);
 }
 
 /* ---- permute ------------------------------------------------------------------------------------------------------- */
@@ -401,7 +450,10 @@ static int unslice_forward(ae_call *c)
     ae_tensor *y = c->out[0];
     memset(y->data, 0, (size_t)ae_numel(y) * ae_dtype_size(y->dtype));
     ae_tensor *part = slice_view(c->graph, y, c->attr);
-    return ae_tensor_copy(part, c->in[0], &c->graph->error);
+    if (ae_ok(c->graph)) {
+        ae_copy_values(part, c->in[0]);
+    }
+    return 0;
 }
 
 static void unslice_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
