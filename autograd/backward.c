@@ -455,3 +455,8 @@ const backward_request *ae_running_request(const ae_graph *g)
 {
     return g->backward ? g->backward->request : NULL;
 }
+
+bool ae_running_retains(const ae_graph *g)
+{
+    return !g->backward || (g->backward->request->flags & AE_RETAIN);
+}

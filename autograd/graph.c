@@ -152,6 +152,31 @@ bool ae_set_recording(ae_graph *g, bool on)
     return was;
 }
 
+void ae_graph_observe(ae_graph *g, ae_tensors *sink)
+{
+    g->sink = sink;
+}
+
+bool ae_observing(const ae_graph *g)
+{
+    return g->sink != NULL;
+}
+
+void ae_observe(ae_graph *g, const ae_tensor *t, const char *format, ...)
+{
+    char name[256];
+    if (!g->sink || !ae_ok(g) || !t->data) {
+        return;
+    }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    if (!ae_tensors_get(g->sink, name)) {
+        ae_tensors_add_copy(g->sink, name, t, &g->error);
+    }
+}
+
 uint64_t ae_draw(ae_graph *g)
 {
     return g->draws++;
@@ -238,9 +263,7 @@ ae_tensor *ae_empty(ae_graph *g, ae_dtype dtype, int ndim, const int64_t *shape)
     }
     t->dtype = dtype;
     t->ndim = ndim;
-    if (ndim > 0) { /* a scalar's shape may be NULL */
-        memcpy(t->shape, shape, (size_t)ndim * sizeof *shape);
-    }
+    memcpy(t->shape, shape, (size_t)ndim * sizeof *shape);
     ae_shape_strides(ndim, shape, t->strides);
     ae_storage *s = ae_storage_new(g->pool, (size_t)n * ae_dtype_size(dtype));
     if (!s) {

@@ -115,6 +115,17 @@ AE_API int64_t ae_item_i64(const ae_tensor *t);
  * or has another number of elements than n. */
 AE_API int ae_read(const ae_tensor *t, ae_dtype dtype, void *out, int64_t n);
 
+/* ---- looking inside ---------------------------------------------------------------------------------------------- */
+
+/* While sink is set, ae_observe copies what models show under the names they give: hidden_states.0, attentions.3, ...
+ * For parity, pictures and teaching; NULL ends it. The sink stays the caller's and survives ae_graph_begin. */
+AE_API void ae_graph_observe(ae_graph *g, ae_tensors *sink);
+AE_API bool ae_observing(const ae_graph *g);
+
+/* Shows t under a formatted name; nothing happens without a sink, for a failed graph or a name that is there already.
+ */
+AE_API void ae_observe(ae_graph *g, const ae_tensor *t, const char *format, ...) AE_PRINTF(3, 4);
+
 /* ---- gradients --------------------------------------------------------------------------------------------------- */
 
 enum {

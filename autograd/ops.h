@@ -5,15 +5,19 @@
 
 #include "autograd/activation.h"
 #include "autograd/arithmetic.h"
+#include "autograd/attention.h"
 #include "autograd/compare.h"
 #include "autograd/create.h"
 #include "autograd/draw.h"
 #include "autograd/dropout.h"
 #include "autograd/index.h"
+#include "autograd/loss.h"
 #include "autograd/math.h"
 #include "autograd/matmul.h"
+#include "autograd/norm.h"
 #include "autograd/reduce.h"
 #include "autograd/shape.h"
+#include "autograd/softmax.h"
 
 /* The list: one row an op, by family. Tests, `aesop list ops` and docs walk it. */
 #define AE_OPS(ROW)                                                                                                    \
@@ -26,7 +30,11 @@
     AE_DRAW_OPS(ROW)                                                                                                   \
     AE_DROPOUT_OPS(ROW)                                                                                                \
     AE_REDUCE_OPS(ROW)                                                                                                 \
-    AE_SHAPE_OPS(ROW)
+    AE_SHAPE_OPS(ROW)                                                                                                  \
+    AE_SOFTMAX_OPS(ROW)                                                                                                \
+    AE_NORM_OPS(ROW)                                                                                                   \
+    AE_LOSS_OPS(ROW)                                                                                                   \
+    AE_ATTENTION_OPS(ROW)
 
 #ifdef __cplusplus
 extern "C" {

@@ -69,6 +69,7 @@ struct ae_graph {
 
     uint64_t step; /* counts ae_graph_begin */
     ae_tensor bad;
+    ae_tensors *sink;              /* of ae_observe */
     struct backward_run *backward; /* the run that is under way, if any */
     ae_param_final_fn param_final;
     void *param_final_user;
@@ -108,6 +109,9 @@ int ae_run_backward(ae_graph *g, const backward_request *r);
 
 /* The request of the run that is under way; NULL outside backward. */
 const backward_request *ae_running_request(const ae_graph *g);
+
+/* Whether the run that is under way must leave what the tape saved as it is. */
+bool ae_running_retains(const ae_graph *g);
 
 /* Puts a call whose outputs are computed onto the tape. */
 int ae_record(ae_call *c);

@@ -2,6 +2,7 @@
 #include "autograd/tape.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,13 @@ typedef struct named {
     entry *entry;
 } named;
 
+typedef struct block {
+    struct block *next;
+    max_align_t data[];
+} block;
+
 struct ae_model {
+    block *blocks; /* of ae_model_alloc */
     ae_err error;
     uint64_t seed;
     char prefix[NAME_MAX_LENGTH];
@@ -76,9 +83,29 @@ void ae_model_free(ae_model *m)
     for (int i = 0; i < m->count; i++) {
         entry_free(m->entries[i]);
     }
+    while (m->blocks) {
+        block *next = m->blocks->next;
+        free(m->blocks);
+        m->blocks = next;
+    }
     free(m->entries);
     free(m->names);
     free(m);
+}
+
+void *ae_model_alloc(ae_model *m, size_t bytes)
+{
+    if (!ae_model_ok(m)) {
+        return NULL;
+    }
+    block *b = bytes < PTRDIFF_MAX / 2 ? calloc(1, sizeof *b + bytes) : NULL;
+    if (!b) {
+        ae_model_fail(m, AE_E_MEMORY, "model: no memory for %zu bytes", bytes);
+        return NULL;
+    }
+    b->next = m->blocks;
+    m->blocks = b;
+    return b->data;
 }
 
 bool ae_model_ok(const ae_model *m)

@@ -28,6 +28,9 @@ AE_API const ae_err *ae_model_error(const ae_model *m);
 /* Records an error unless the root holds one; returns -1. */
 AE_API int ae_model_fail(ae_model *m, ae_code code, const char *format, ...) AE_PRINTF(3, 4);
 
+/* Zeroed memory that lives as long as the root: arrays of layers. NULL after an error; bytes may be 0. */
+AE_API void *ae_model_alloc(ae_model *m, size_t bytes);
+
 /* ---- names and parameters ---------------------------------------------------------------------------------------- */
 
 typedef struct ae_scope {

@@ -83,6 +83,8 @@ extern "C" {
     ROW(AE_K_GEMM_PLAIN_F64, "gemm.plain.f64")                                                                         \
     ROW(AE_K_GEMM_PLAIN_BF16, "gemm.plain.bf16")                                                                       \
     ROW(AE_K_GEMM_PLAIN_I8, "gemm.plain.i8")                                                                           \
+    ROW(AE_K_ATTENTION, "attention.blocked")                                                                           \
+    ROW(AE_K_ATTENTION_BACKWARD, "attention.blocked.backward")                                                         \
     AE_TABLE_KERNELS(ROW, BASE, "base")     /* "softmax.base" */                                                       \
     AE_TABLE_KERNELS(ROW, AVX2, "avx2")     /* never called where ae_kernels_select("avx2") fails, */                  \
     AE_TABLE_KERNELS(ROW, AVX512, "avx512") /* and likewise */

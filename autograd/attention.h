@@ -1,0 +1,73 @@
+/* Attention: which keys a query sees, and the product itself. */
+#ifndef AE_AUTOGRAD_ATTENTION_H
+#define AE_AUTOGRAD_ATTENTION_H
+
+#include "autograd/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- masks ------------------------------------------------------------------------------------------------------- */
+
+typedef enum ae_mask_kind {
+    AE_MASK_FULL,   /* every query sees every key */
+    AE_MASK_CAUSAL, /* query t of T sees keys up to t + S - T of S: the queries are the last T positions */
+    AE_MASK_PREFIX  /* as causal, and every query sees the first prefix[b] keys */
+} ae_mask_kind;
+
+/* Which keys take part. Owned by the graph, until the next ae_graph_begin. A query that sees no key gets zeros. */
+typedef struct ae_mask {
+    ae_mask_kind kind;
+    int64_t sequences;        /* B, where one of the arrays below is set; else 0 */
+    const int64_t *prefix;    /* (B) */
+    const uint8_t *keep;      /* (B,S): 0 hides a key from every query; NULL hides none */
+    int64_t keys;             /* S of keep */
+    const int64_t *q_offsets; /* (B+1), packed batches: sequence b is rows q_offsets[b] to q_offsets[b+1] of (N,..) */
+    const int64_t *k_offsets; /* (B+1) */
+    ae_tensor *bias;          /* added to the scaled scores; broadcasts to (B,A,T,S); may have a gradient; or NULL */
+} ae_mask;
+
+/* Every query sees every key. */
+AE_API const ae_mask *ae_mask_full(ae_graph *g);
+
+/* Keys where attention_mask (B,S) is 0 are hidden (ids, bool or float; NULL hides none). */
+AE_API const ae_mask *ae_mask_padding(ae_graph *g, const ae_tensor *attention_mask);
+
+/* Causal; attention_mask (B,S) as above, or NULL. */
+AE_API const ae_mask *ae_mask_causal(ae_graph *g, const ae_tensor *attention_mask);
+
+/* Causal behind a prefix of prefix_lengths (B) keys that all see; attention_mask as above. Dong et al. 2019. */
+AE_API const ae_mask *ae_mask_prefix(ae_graph *g, const ae_tensor *prefix_lengths, const ae_tensor *attention_mask);
+
+/* Packed sequences: n of them, offsets (n+1) rising from 0 into the rows of queries, keys and values alike. */
+AE_API const ae_mask *ae_mask_packed(ae_graph *g, ae_mask_kind kind, int64_t n, const int64_t *offsets);
+
+/* A copy of mask with an additive bias, which broadcasts to (B,A,T,S) and may have a gradient. Not for packed masks. */
+AE_API const ae_mask *ae_mask_with_bias(ae_graph *g, const ae_mask *mask, ae_tensor *bias);
+
+/* ---- attention --------------------------------------------------------------------------------------------------- */
+
+typedef struct ae_attention_options {
+    int heads;      /* A */
+    double scale;   /* of the scores; 0 means 1/sqrt(D) */
+    double dropout; /* of the probabilities, where the graph has AE_DROPOUT */
+} ae_attention_options;
+
+/* softmax(scale q k^T + bias) v, head by head: q (B,T,A*D), k (B,S,A*D), v (B,S,A*E) give (B,T,A*E); head a is columns
+ * a*D to (a+1)*D. With a packed mask q is (N,A*D), k and v (M,..) and the result (N,A*E). The (B,A,T,S) scores are
+ * never held. Vaswani et al. 2017, equation 1; blocks as in Dao et al. 2022, arXiv:2205.14135. mask NULL means full. */
+AE_API ae_tensor *ae_f_attention(ae_graph *g, ae_tensor *q, ae_tensor *k, ae_tensor *v, const ae_mask *mask,
+                                 const ae_attention_options *options);
+
+/* The probabilities themselves, (B,A,T,S), before dropout: for pictures, parity and models that read them. Not packed.
+ */
+AE_API ae_tensor *ae_attention_scores(ae_graph *g, ae_tensor *q, ae_tensor *k, const ae_mask *mask,
+                                      const ae_attention_options *options);
+
+#define AE_ATTENTION_OPS(ROW) ROW(attention)
+
+#ifdef __cplusplus
+}
+#endif
+#endif
