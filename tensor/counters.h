@@ -72,12 +72,12 @@ extern "C" {
 
 /* One row a kernel: symbol, the name in reports ("family.path.dtype"). */
 #define AE_KERNELS(ROW)                                                                                                \
+    ROW(AE_K_GEMM_SGEMM_F32, "gemm.sgemm.f32")     /* dnnl_sgemm */                                                    \
     ROW(AE_K_GEMM_ONEDNN_F32, "gemm.onednn.f32")   /* matmul primitive */                                              \
     ROW(AE_K_GEMM_ONEDNN_BF16, "gemm.onednn.bf16") /* bf16 operands, f32 or bf16 result */                             \
     ROW(AE_K_GEMM_ONEDNN_I8, "gemm.onednn.i8")     /* i8 operands, i32 or f32 result */                                \
     ROW(AE_K_GEMM_PACKED_F32, "gemm.packed.f32")   /* B in oneDNN's own layout */                                      \
     ROW(AE_K_GEMM_PACKED_BF16, "gemm.packed.bf16")                                                                     \
-    ROW(AE_K_GEMM_PACKED_I8, "gemm.packed.i8")                                                                         \
     ROW(AE_K_GEMM_CONVERTED_BF16, "gemm.converted.bf16") /* bf16 operands widened, then the f32 product */             \
     ROW(AE_K_GEMM_PLAIN_F32, "gemm.plain.f32")                                                                         \
     ROW(AE_K_GEMM_PLAIN_F64, "gemm.plain.f64")                                                                         \

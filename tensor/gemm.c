@@ -3,7 +3,6 @@
 #include "tensor/gemm_internal.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,6 +151,7 @@ static int check_pack(ae_gemm *q, ae_err *e)
     q->b_row = q->n;
     q->b_col = 1;
     q->b_batch = 0;
+    q->b_pack = pack->blocked ? pack : NULL;
     return 0;
 }
 
@@ -169,12 +169,13 @@ int ae_gemm_check(const ae_gemm *p, ae_gemm *q, ae_err *e)
                           (long long)p->batch, (long long)p->m, (long long)p->n, (long long)p->k);
     }
     if (p->batch == 0 || p->m == 0 || p->n == 0) {
+        q->b_pack = NULL;
         return 0;
     }
     if (p->b_pack && check_pack(q, e)) {
         return -1;
     }
-    if (!q->c || (q->k > 0 && (!q->a || !q->b))) {
+    if (!q->c || (q->k > 0 && (!q->a || (!q->b && !q->b_pack)))) {
         return ae_err_set(e, AE_E_VALUE, "gemm: %s is NULL in a product with m %lld, n %lld, k %lld",
                           !q->c   ? "c"
                           : !q->a ? "a"
@@ -211,76 +212,31 @@ ae_gemm ae_gemm_dense(ae_dtype dtype, int64_t m, int64_t n, int64_t k, const voi
                      .alpha = 1};
 }
 
+/* q with a blocked pack written back to plain memory, then the plain twin. */
+static int plain_from_blocked(ae_gemm *q, ae_err *e)
+{
+    void *b = ae_gemm_pack_unblock(q->b_pack, e);
+    if (!b) {
+        return -1;
+    }
+    q->b = b;
+    q->b_pack = NULL;
+    const int result = ae_gemm_plain_unchecked(q, e);
+    free(b);
+    return result;
+}
+
 int ae_gemm_plain(const ae_gemm *p, ae_err *e)
 {
     ae_gemm q;
-    return ae_gemm_check(p, &q, e) ? -1 : ae_gemm_plain_unchecked(&q, e);
+    if (ae_gemm_check(p, &q, e)) {
+        return -1;
+    }
+    return q.b_pack && q.k > 0 ? plain_from_blocked(&q, e) : ae_gemm_plain_unchecked(&q, e);
 }
 
 int ae_gemm_run(const ae_gemm *p, ae_err *e)
 {
-    return ae_gemm_plain(p, e);
-}
-
-const char *ae_gemm_implementation(const ae_gemm *p, char *text, size_t size)
-{
     ae_gemm q;
-    snprintf(text, size, "%s", ae_gemm_check(p, &q, NULL) ? "" : "plain");
-    return text;
-}
-
-/* ---- packed weights ---------------------------------------------------------------------------------------------- */
-
-ae_gemm_pack *ae_gemm_pack_new(const ae_gemm *p, ae_err *e)
-{
-    ae_gemm_pack *pack = calloc(1, sizeof *pack);
-    if (!pack) {
-        ae_err_set(e, AE_E_MEMORY, "gemm: no memory for a pack");
-        return NULL;
-    }
-    pack->dtype = p->b_dtype;
-    pack->n = p->n;
-    pack->k = p->k;
-    pack->b_row = p->b_row;
-    pack->b_col = p->b_col;
-    pack->bytes = (size_t)(p->n * p->k) * ae_dtype_size(p->b_dtype);
-    pack->data = malloc(pack->bytes ? pack->bytes : 1);
-    if (!pack->data) {
-        ae_err_set(e, AE_E_MEMORY, "gemm: no memory for a pack of %lld bytes", (long long)pack->bytes);
-        ae_gemm_pack_free(pack);
-        return NULL;
-    }
-    if (ae_gemm_pack_refill(pack, p->b, e)) {
-        ae_gemm_pack_free(pack);
-        return NULL;
-    }
-    return pack;
-}
-
-int ae_gemm_pack_refill(ae_gemm_pack *pack, const void *b, ae_err *e)
-{
-    if (!b) {
-        return ae_err_set(e, AE_E_VALUE, "gemm: a pack needs weights; b is NULL");
-    }
-    const size_t size = ae_dtype_size(pack->dtype);
-    for (int64_t i = 0; i < pack->k; i++) {
-        for (int64_t j = 0; j < pack->n; j++) {
-            memcpy((char *)pack->data + (size_t)(i * pack->n + j) * size,
-                   (const char *)b + (size_t)(i * pack->b_row + j * pack->b_col) * size, size);
-        }
-    }
-    return 0;
-}
-
-size_t ae_gemm_pack_bytes(const ae_gemm_pack *pack)
-{
-    return pack ? pack->bytes : 0;
-}
-
-void ae_gemm_pack_free(ae_gemm_pack *pack)
-{
-    if (pack) {
-        free(pack->data);
-        free(pack);
-    }
+    return ae_gemm_check(p, &q, e) ? -1 : ae_gemm_run_unchecked(&q, e);
 }

@@ -27,7 +27,7 @@ typedef struct tile {
     void *sum; /* (rows, cols) */
 } tile;
 
-/* ---- panels ---------------------------------------------------------------------------------------------------- */
+/* ---- panels ------------------------------------------------------------------------------------------------------ */
 
 #define AS_IS(x) (x)
 
@@ -69,10 +69,16 @@ static panel_fn *panel_of(ae_dtype dtype, accumulator in)
 
 /* ---- the inner product of two panels ----------------------------------------------------------------------------- */
 
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
+#define EVERY_X86 __attribute__((target_clones("default", "avx2", "avx512f"))) /* the loader picks one; same bits */
+#else
+#define EVERY_X86
+#endif
+
 /* sum (rows,cols) += a (rows,depth) b (depth,cols). Four steps of k share one pass over the row of sums; the additions
  * still happen one after the other. */
 #define DEFINE_MULTIPLY(name, type)                                                                                    \
-    static void name(const tile *t, int64_t depth)                                                                     \
+    EVERY_X86 static void name(const tile *t, int64_t depth)                                                           \
     {                                                                                                                  \
         const int64_t cols = t->cols;                                                                                  \
         for (int64_t i = 0; i < t->rows; i++) {                                                                        \
