@@ -33,17 +33,17 @@ int ae_activation_parse(const char *name, ae_activation *activation)
 double ae_activation_value(ae_activation activation, double x)
 {
     switch (activation) {
-    case AE_ACT_RELU:
+    case AE_GEMM_RELU:
         return x > 0 || x != x ? x : 0; /* NaN passes, as in PyTorch */
-    case AE_ACT_GELU:
+    case AE_GEMM_GELU:
         return 0.5 * x * (1 + erf(x * 0.70710678118654752440));
-    case AE_ACT_GELU_TANH:
+    case AE_GEMM_GELU_TANH:
         return 0.5 * x * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
-    case AE_ACT_TANH:
+    case AE_GEMM_TANH:
         return tanh(x);
-    case AE_ACT_SIGMOID:
+    case AE_GEMM_SIGMOID:
         return 1 / (1 + exp(-x));
-    case AE_ACT_SILU:
+    case AE_GEMM_SILU:
         return x / (1 + exp(-x));
     default:
         return x;
@@ -75,7 +75,7 @@ static int check_dtypes(const ae_gemm *p, ae_err *e)
     if ((unsigned)p->activation >= AE_ACTIVATION_COUNT) {
         return ae_err_set(e, AE_E_VALUE, "gemm: there is no activation number %d", (int)p->activation);
     }
-    if (c == AE_I32 && (p->alpha != 1.0F || p->activation != AE_ACT_NONE)) {
+    if (c == AE_I32 && (p->alpha != 1.0F || p->activation != AE_GEMM_NONE)) {
         return ae_err_set(e, AE_E_VALUE, "gemm: a product into i32 takes neither alpha (%g) nor an activation (%s)",
                           (double)p->alpha, ae_activation_name(p->activation));
     }

@@ -16,13 +16,13 @@ extern "C" {
 
 /* One row an activation: symbol, name, formula. */
 #define AE_ACTIVATIONS(ROW)                                                                                            \
-    ROW(AE_ACT_NONE, "none")           /* x */                                                                         \
-    ROW(AE_ACT_RELU, "relu")           /* max(x, 0) */                                                                 \
-    ROW(AE_ACT_GELU, "gelu")           /* x/2 (1 + erf(x/sqrt 2)) */                                                   \
-    ROW(AE_ACT_GELU_TANH, "gelu_tanh") /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */                             \
-    ROW(AE_ACT_TANH, "tanh")           /* tanh x */                                                                    \
-    ROW(AE_ACT_SIGMOID, "sigmoid")     /* 1/(1 + exp(-x)) */                                                           \
-    ROW(AE_ACT_SILU, "silu")           /* x/(1 + exp(-x)) */
+    ROW(AE_GEMM_NONE, "none")           /* x */                                                                        \
+    ROW(AE_GEMM_RELU, "relu")           /* max(x, 0) */                                                                \
+    ROW(AE_GEMM_GELU, "gelu")           /* x/2 (1 + erf(x/sqrt 2)) */                                                  \
+    ROW(AE_GEMM_GELU_TANH, "gelu_tanh") /* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */                            \
+    ROW(AE_GEMM_TANH, "tanh")           /* tanh x */                                                                   \
+    ROW(AE_GEMM_SIGMOID, "sigmoid")     /* 1/(1 + exp(-x)) */                                                          \
+    ROW(AE_GEMM_SILU, "silu")           /* x/(1 + exp(-x)) */
 
 typedef enum ae_activation {
 #define AE_ACTIVATION_ENUM(symbol, name) symbol,

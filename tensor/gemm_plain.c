@@ -161,7 +161,7 @@ static void finish_row(const ae_gemm *p, const tile *t, accumulator in, int64_t 
         if (p->bias) {
             value += read_number(p->bias_dtype, p->bias, t->col + j);
         }
-        if (p->activation != AE_ACT_NONE) {
+        if (p->activation != AE_GEMM_NONE) {
             value = ae_activation_value(p->activation, value);
         }
         if (p->accumulate) {

@@ -58,6 +58,16 @@ static bool overlaps(int64_t rows, int64_t cols, int64_t row, int64_t col)
     return rows > 1 && cols > 1 && (col == 1 ? row < cols : col < rows);
 }
 
+static bool a_overlaps(const ae_gemm *q)
+{
+    return overlaps(q->m, q->k, q->a_row, q->a_col);
+}
+
+static bool b_overlaps(const ae_gemm *q)
+{
+    return !q->b_pack && overlaps(q->k, q->n, q->b_row, q->b_col);
+}
+
 /* A dense copy of an operand in its orientation, from malloc; the strides become those of the copy. */
 static void *dense_copy(const void *src, size_t size, int64_t batch, int64_t rows, int64_t cols, int64_t strides[3])
 {
@@ -76,30 +86,30 @@ static void *dense_copy(const void *src, size_t size, int64_t batch, int64_t row
                (const char *)src + (size_t)(i / lines * strides[0] + i % lines * step) * size, (size_t)length * size);
     }
     strides[0] = strides[0] ? rows * cols : 0;
-    strides[1] = by_rows ? cols : 1;
+    strides[1] = by_rows || rows == 1 ? cols : 1;
     strides[2] = by_rows ? 1 : rows;
     return dst;
 }
 
-/* Runs q with dense copies of a and b. */
-static int run_dense(const ae_gemm *q, ae_err *e)
+/* Runs q with dense copies of a, b or both. */
+static int run_dense(const ae_gemm *q, bool copy_a, bool copy_b, ae_err *e)
 {
     ae_gemm p = *q;
     const size_t size = ae_dtype_size(q->a_dtype);
     int64_t a_strides[3] = {q->a_batch, q->a_row, q->a_col};
     int64_t b_strides[3] = {q->b_batch, q->b_row, q->b_col};
-    void *a = dense_copy(q->a, size, q->batch, q->m, q->k, a_strides);
-    void *b = q->b_pack ? NULL : dense_copy(q->b, size, q->batch, q->k, q->n, b_strides);
+    void *a = copy_a ? dense_copy(q->a, size, q->batch, q->m, q->k, a_strides) : NULL;
+    void *b = copy_b ? dense_copy(q->b, size, q->batch, q->k, q->n, b_strides) : NULL;
     int result = -1;
-    if (!a || (!b && !q->b_pack)) {
+    if ((copy_a && !a) || (copy_b && !b)) {
         ae_err_set(e, AE_E_MEMORY, "gemm: no memory for dense copies of [%lld,%lld,%lld] and [%lld,%lld]",
                    (long long)q->batch, (long long)q->m, (long long)q->k, (long long)q->k, (long long)q->n);
     } else {
-        p.a = a;
+        p.a = copy_a ? a : q->a;
         p.a_batch = a_strides[0];
         p.a_row = a_strides[1];
         p.a_col = a_strides[2];
-        p.b = b;
+        p.b = copy_b ? b : q->b;
         p.b_batch = b_strides[0];
         p.b_row = b_strides[1];
         p.b_col = b_strides[2];
@@ -161,7 +171,7 @@ static double work_of(const ae_gemm *q)
 
 static bool prefers_sgemm(const ae_gemm *q)
 {
-    return q->batch == 1 && q->activation == AE_ACT_NONE && q->m >= SGEMM_ROWS && work_of(q) >= sgemm_work;
+    return q->batch == 1 && q->activation == AE_GEMM_NONE && q->m >= SGEMM_ROWS && work_of(q) >= sgemm_work;
 }
 
 /* ---- what the primitive refuses ---------------------------------------------------------------------------------- */
@@ -229,7 +239,7 @@ static int run_detached(const ae_gemm *q, ae_err *e)
         p.c_row = q->n;
         p.c_batch = q->batch > 1 ? q->m * q->n : 0;
         p.bias = NULL;
-        p.activation = AE_ACT_NONE;
+        p.activation = AE_GEMM_NONE;
         p.accumulate = 0;
         result = ae_onednn_matmul(&p, pack, e);
         if (result == 0) {
@@ -250,7 +260,7 @@ static int run_f32(const ae_gemm *q, ae_err *e)
     if (result <= 0) {
         return result;
     }
-    return q->activation == AE_ACT_NONE && !q->b_pack ? run_sgemm(q, e) : run_detached(q, e);
+    return q->activation == AE_GEMM_NONE && !q->b_pack ? run_sgemm(q, e) : run_detached(q, e);
 }
 
 /* ---- bf16 -------------------------------------------------------------------------------------------------------- */
@@ -317,7 +327,7 @@ static int run_block(const ae_gemm *q, const block *k, ae_gemm *p, ae_err *e)
                   a_strides);
     p->a_dtype = p->b_dtype = p->c_dtype = AE_F32;
     p->a = k->a;
-    p->a_row = q->a_col == 1 ? p->k : 1;
+    p->a_row = q->a_col == 1 || p->m == 1 ? p->k : 1;
     p->a_col = q->a_col == 1 ? 1 : p->m;
     p->a_batch = q->a_batch && p->batch > 1 ? p->m * p->k : 0;
     if (!q->b_pack) {
@@ -396,23 +406,21 @@ static int run_widened(const ae_gemm *q, ae_err *e)
 
 static bool is_dense(int64_t rows, int64_t cols, int64_t row, int64_t col)
 {
-    return col == 1 ? row == cols : col == rows;
+    return col == 1 ? rows <= 1 || row == cols : col == rows;
 }
 
 /* bf16 in hardware. oneDNN 2.6 leaves its fast path for operands that are not dense: a copy costs less. */
 static int run_bf16(const ae_gemm *q, ae_err *e)
 {
     const ae_onednn_pack *pack = q->b_pack ? q->b_pack->blocked : NULL;
-    const bool dense = is_dense(q->m, q->k, q->a_row, q->a_col) && (pack || is_dense(q->k, q->n, q->b_row, q->b_col));
+    const bool copy_a = !is_dense(q->m, q->k, q->a_row, q->a_col);
+    const bool copy_b = !pack && !is_dense(q->k, q->n, q->b_row, q->b_col);
     char name[AE_ONEDNN_NAME_MAX];
-    if (!dense && !strncmp(ae_onednn_matmul_name(q, pack, name), "gemm", 4)) {
-        return run_dense(q, e);
+    if ((copy_a || copy_b) && !strncmp(ae_onednn_matmul_name(q, pack, name), "gemm", 4)) {
+        return run_dense(q, copy_a, copy_b, e);
     }
     const int result = ae_onednn_matmul(q, pack, e);
-    if (result <= 0) {
-        return result;
-    }
-    return run_detached(q, e);
+    return result <= 0 ? result : run_detached(q, e);
 }
 
 /* ---- dispatch ---------------------------------------------------------------------------------------------------- */
@@ -427,8 +435,8 @@ int ae_gemm_run_unchecked(const ae_gemm *q, ae_err *e)
     if (is_plain(q)) {
         return ae_gemm_plain(q, e);
     }
-    if (overlaps(q->m, q->k, q->a_row, q->a_col) || (!q->b_pack && overlaps(q->k, q->n, q->b_row, q->b_col))) {
-        return run_dense(q, e);
+    if (a_overlaps(q) || b_overlaps(q)) {
+        return run_dense(q, a_overlaps(q), b_overlaps(q), e);
     }
     if (q->a_dtype == AE_F32) {
         return run_f32(q, e);

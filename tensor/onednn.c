@@ -167,9 +167,9 @@ static const struct {
     dnnl_alg_kind_t kind;
     float alpha;
 } activation_kinds[AE_ACTIVATION_COUNT] = {
-    [AE_ACT_RELU] = {dnnl_eltwise_relu, 0},           [AE_ACT_GELU] = {dnnl_eltwise_gelu_erf, 0},
-    [AE_ACT_GELU_TANH] = {dnnl_eltwise_gelu_tanh, 0}, [AE_ACT_TANH] = {dnnl_eltwise_tanh, 0},
-    [AE_ACT_SIGMOID] = {dnnl_eltwise_logistic, 0},    [AE_ACT_SILU] = {dnnl_eltwise_swish, 1},
+    [AE_GEMM_RELU] = {dnnl_eltwise_relu, 0},           [AE_GEMM_GELU] = {dnnl_eltwise_gelu_erf, 0},
+    [AE_GEMM_GELU_TANH] = {dnnl_eltwise_gelu_tanh, 0}, [AE_GEMM_TANH] = {dnnl_eltwise_tanh, 0},
+    [AE_GEMM_SIGMOID] = {dnnl_eltwise_logistic, 0},    [AE_GEMM_SILU] = {dnnl_eltwise_swish, 1},
 };
 
 /* Scale, bias when it must follow the scale, activation, sum: the order of the formula in gemm.h. */
@@ -183,7 +183,7 @@ static dnnl_status_t add_post_ops(const ae_matmul_key *key, ae_desc_ref bias, dn
             status = dnnl_post_ops_append_binary(ops, dnnl_binary_add, bias);
         }
     }
-    if (status == dnnl_success && key->activation != AE_ACT_NONE) {
+    if (status == dnnl_success && key->activation != AE_GEMM_NONE) {
         status = ae_post_eltwise(ops, activation_kinds[key->activation].kind, activation_kinds[key->activation].alpha);
     }
     if (status == dnnl_success && key->accumulate) {
@@ -497,8 +497,18 @@ static void key_with_pack(const ae_gemm *q, const ae_onednn_pack *pack, ae_matmu
     }
 }
 
+/* 3.7.2 computes nonsense, without an error, for a single row of A with gaps between its elements, and writes a single
+ * column of C as if it had none. Other paths take these. */
+static bool is_misread(const ae_gemm *q)
+{
+    return (q->m == 1 && q->a_col != 1) || (q->n == 1 && q->m > 1 && q->c_row != 1);
+}
+
 int ae_onednn_matmul(const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e)
 {
+    if (is_misread(q)) {
+        return 1;
+    }
     int threads;
     const int old = set_threads(&threads);
     ae_matmul_key key;
@@ -527,7 +537,7 @@ const char *ae_onednn_matmul_name(const ae_gemm *q, const ae_onednn_pack *pack, 
     ae_matmul_key key;
     key_with_pack(q, pack, &key);
     matmul *p = cache_take(&key, pack, NULL);
-    snprintf(text, AE_ONEDNN_NAME_MAX, "%s", p ? p->name : "");
+    snprintf(text, AE_ONEDNN_NAME_MAX, "%s", p && !is_misread(q) ? p->name : "");
     if (p) {
         cache_put(p);
     }

@@ -17,7 +17,7 @@ static dnnl_status_t choose_layout(ae_onednn_pack *pack, const ae_gemm *q, bool 
 {
     ae_gemm bare = *q;
     bare.bias = NULL;
-    bare.activation = AE_ACT_NONE;
+    bare.activation = AE_GEMM_NONE;
     bare.accumulate = 0;
     bare.alpha = 1;
     ae_matmul_key key;
