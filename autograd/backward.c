@@ -3,6 +3,7 @@
  * A gradient lives in its value's slot while it is summed. The first contribution is taken over, not copied; a later
  * one is added in place only when the slot is the sole holder of the storage, because a vjp may hand the same tensor to
  * several inputs (add does) or hand on a view (reshape does). */
+#include "autograd/elementwise.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 
@@ -11,21 +12,9 @@
 
 /* ---- sums ---------------------------------------------------------------------------------------------------------- */
 
-static void add_in_place(ae_tensor *sum, const ae_tensor *x)
+static void add_in_place(ae_tensor *sum, ae_tensor *x)
 {
-    int64_t n = ae_numel(sum);
-    if (sum->dtype == AE_F32) {
-        float *a = sum->data;
-        const float *b = x->data;
-#pragma omp parallel for simd if (n > 65536) schedule(static)
-        for (int64_t i = 0; i < n; i++) {
-            a[i] += b[i];
-        }
-    } else {
-        for (int64_t i = 0; i < n; i++) {
-            ae_set_f64(sum, i, ae_get_f64(sum, i) + ae_get_f64(x, i));
-        }
-    }
+    ae_elementwise_run(ae_op_add.kernel, (ae_tensor *[]){sum, x}, 2, sum, NULL);
 }
 
 static bool can_add_in_place(const ae_tensor *sum, const ae_tensor *x)
@@ -40,8 +29,8 @@ int ae_accumulate(ae_graph *g, ae_tensor **sum, ae_tensor *grad, bool create_gra
         return *sum ? 0 : -1;
     }
     if (!create_graph && can_add_in_place(*sum, grad)) {
-        add_in_place(*sum, ae_dense(g, grad));
-        return ae_ok(g) ? 0 : -1;
+        add_in_place(*sum, grad);
+        return 0;
     }
     ae_tensor *total = ae_add(g, *sum, grad);
     if (!ae_ok(g)) {
@@ -90,7 +79,7 @@ static int deliver_to_parameter(ae_graph *g, ae_slot *slot)
 {
     ae_tensor *p = slot->leaf;
     if (p->grad) {
-        add_in_place(p->grad, ae_dense(g, slot->grad));
+        add_in_place(p->grad, slot->grad);
     } else {
         p->grad = lasting(g, slot->grad, &g->error);
     }

@@ -442,8 +442,9 @@ static int where_shape(ae_call *c)
         }                                                                                                              \
     } while (0)
 
-static void where_bytes(const void *const *in, void *out, int64_t n, size_t size)
+static void where_bytes(const void *const *in, void *out, int64_t n, const void *attr)
 {
+    size_t size = *(const size_t *)attr;
     const uint8_t *condition = in[0];
     switch (size) {
     case 1:
@@ -504,7 +505,9 @@ ae_tensor *ae_where(ae_graph *g, ae_tensor *condition, ae_tensor *x, ae_tensor *
     ae_frame f = ae_frame_open(g);
     ae_tensor *xy[2] = {x, y};
     ae_promote(g, xy, 2);
-    return ae_frame_return(f, ae_apply(g, &ae_op_where, (ae_tensor *[]){condition, xy[0], xy[1]}, 3, NULL, 0));
+    size_t size = xy[0] ? ae_dtype_size(xy[0]->dtype) : 0;
+    ae_tensor *in[] = {condition, xy[0], xy[1]};
+    return ae_frame_return(f, ae_apply(g, &ae_op_where, in, 3, &size, sizeof size));
 }
 
 ae_tensor *ae_masked_fill(ae_graph *g, ae_tensor *x, ae_tensor *mask, double value)

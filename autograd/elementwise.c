@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-enum { MAX_OPERANDS = 3, PARALLEL = 32768 };
+/* Results of PARALLEL elements and more are shared out among the threads, PIECE elements at a time. */
+enum { MAX_OPERANDS = 3, PARALLEL = 32768, PIECE = 8192 };
 
 int ae_broadcast_shape(const ae_tensor *a, const ae_tensor *b, int *ndim, int64_t shape[AE_MAX_DIMS])
 {
@@ -149,6 +150,16 @@ static void merge_axes(plan *p)
     p->ndim = p->ndim ? out + 1 : 0;
 }
 
+/* One element n times: a broadcast axis. */
+static void repeat(const char *src, size_t size, int64_t n, char *block)
+{
+    size_t bytes = (size_t)n * size;
+    memcpy(block, src, size);
+    for (size_t done = size; done < bytes; done *= 2) {
+        memcpy(block + done, block, done < bytes - done ? done : bytes - done);
+    }
+}
+
 /* Copies elements of one operand, beginning at result index `from`, into a dense block. */
 static void gather(const plan *p, const operand *x, int64_t from, int64_t n, char *block)
 {
@@ -170,6 +181,8 @@ static void gather(const plan *p, const operand *x, int64_t from, int64_t n, cha
         int64_t step = x->strides[last];
         if (step == 1) {
             memcpy(block, src, (size_t)row * x->size);
+        } else if (step == 0) {
+            repeat(src, x->size, row, block);
         } else if (x->size == 4) {
             uint32_t *to = (uint32_t *)(void *)block;
             const uint32_t *s = (const uint32_t *)(const void *)src;
@@ -190,57 +203,64 @@ static void gather(const plan *p, const operand *x, int64_t from, int64_t n, cha
     }
 }
 
+#define WIDEN(type)                                                                                                    \
+    do {                                                                                                               \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            ((int64_t *)block)[i] = ((const type *)src)[i];                                                            \
+        }                                                                                                              \
+    } while (0)
+
 /* bf16 and f16 widen to f32, small integers and bool to i64. */
-static void widen(ae_dtype dtype, const char *src, void *block, int64_t n)
+static void widen(ae_dtype dtype, const void *src, void *block, int64_t n)
 {
-    float *f = block;
-    int64_t *v = block;
-    for (int64_t i = 0; i < n; i++) {
-        switch (dtype) {
-        case AE_BF16:
-            f[i] = ae_bf16_to_f32(((const uint16_t *)(const void *)src)[i]);
-            break;
-        case AE_F16:
-            f[i] = ae_f16_to_f32(((const uint16_t *)(const void *)src)[i]);
-            break;
-        case AE_I8:
-            v[i] = ((const int8_t *)src)[i];
-            break;
-        case AE_I32:
-            v[i] = ((const int32_t *)(const void *)src)[i];
-            break;
-        default:
-            v[i] = ((const uint8_t *)src)[i];
-            break;
-        }
+    switch (dtype) {
+    case AE_BF16:
+        ae_kernels_get()->bf16_to_f32(src, block, n);
+        break;
+    case AE_F16:
+        ae_kernels_get()->f16_to_f32(src, block, n);
+        break;
+    case AE_I8:
+        WIDEN(int8_t);
+        break;
+    case AE_I32:
+        WIDEN(int32_t);
+        break;
+    default:
+        WIDEN(uint8_t);
+        break;
     }
 }
 
-static void narrow(ae_dtype dtype, const void *block, char *dst, int64_t n)
+#define NARROW(type, value)                                                                                            \
+    do {                                                                                                               \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            int64_t v = ((const int64_t *)block)[i];                                                                   \
+            ((type *)dst)[i] = (type)(value);                                                                          \
+        }                                                                                                              \
+    } while (0)
+
+static void narrow(ae_dtype dtype, const void *block, void *dst, int64_t n)
 {
-    const float *f = block;
-    const int64_t *v = block;
-    for (int64_t i = 0; i < n; i++) {
-        switch (dtype) {
-        case AE_BF16:
-            ((uint16_t *)(void *)dst)[i] = ae_f32_to_bf16(f[i]);
-            break;
-        case AE_F16:
-            ((uint16_t *)(void *)dst)[i] = ae_f32_to_f16(f[i]);
-            break;
-        case AE_I8:
-            ((int8_t *)dst)[i] = (int8_t)v[i];
-            break;
-        case AE_I32:
-            ((int32_t *)(void *)dst)[i] = (int32_t)v[i];
-            break;
-        case AE_BOOL:
-            ((uint8_t *)dst)[i] = v[i] != 0;
-            break;
-        default:
-            ((uint8_t *)dst)[i] = (uint8_t)v[i];
-            break;
-        }
+    switch (dtype) {
+    case AE_BF16:
+        ae_kernels_get()->f32_to_bf16(block, dst, n);
+        break;
+    case AE_F16:
+        ae_kernels_get()->f32_to_f16(block, dst, n);
+        break;
+    case AE_I8:
+        NARROW(int8_t, v);
+        break;
+    case AE_I32:
+        NARROW(int32_t, v);
+        break;
+    case AE_BOOL:
+        NARROW(uint8_t, v != 0);
+        break;
+    default:
+        NARROW(uint8_t, v);
+        break;
     }
 }
 
@@ -278,7 +298,7 @@ static bool computes_in(ae_dtype dtype)
     return dtype == AE_F32 || dtype == AE_F64 || dtype == AE_I64;
 }
 
-/* Result elements [from, from + n), n at most AE_BLOCK where an operand must be gathered. */
+/* Result elements [from, from + n), n at most AE_BLOCK. */
 static void run_block(const plan *p, const ae_block_kernel *k, ae_tensor *out, int64_t from, int64_t n,
                       const void *attr)
 {
@@ -297,10 +317,9 @@ static void run_block(const plan *p, const ae_block_kernel *k, ae_tensor *out, i
             x[i] = widened[i];
         }
     }
-    size_t size = ae_dtype_size(out->dtype);
-    char *y = (char *)out->data + from * (int64_t)size;
+    char *y = (char *)out->data + from * (int64_t)ae_dtype_size(out->dtype);
     if (k->bytes) {
-        k->bytes(x, y, n, size);
+        k->bytes(x, y, n, attr);
         return;
     }
     bool via_buffer = narrow_type && !result_is_bool(k);
@@ -310,35 +329,87 @@ static void run_block(const plan *p, const ae_block_kernel *k, ae_tensor *out, i
     }
 }
 
-static void run(const ae_block_kernel *k, ae_tensor *const *in, int n_in, ae_tensor *out, const void *attr)
+/* Results are cut into pieces for the threads. No region for short ones: even a region of one thread costs libgomp half
+ * a microsecond. */
+static void run_strided(const plan *p, const ae_block_kernel *k, ae_tensor *out, int64_t n, const void *attr)
 {
-    plan p = {.ndim = out->ndim, .n = n_in, .dtype = in[0]->dtype};
-    memcpy(p.shape, out->shape, sizeof p.shape);
-    bool all_dense = k->bytes || computes_in(p.dtype);
-    for (int i = 0; i < n_in; i++) {
-        p.x[i].data = in[i]->data;
-        p.x[i].size = ae_dtype_size(in[i]->dtype);
-        p.x[i].dense = ae_same_shape(in[i], out) && ae_is_contiguous(in[i]);
-        broadcast_strides(in[i], out->ndim, out->shape, p.x[i].strides);
-        all_dense = all_dense && p.x[i].dense;
+    int64_t blocks = (n + AE_BLOCK - 1) / AE_BLOCK;
+    if (n < PARALLEL) {
+        for (int64_t i = 0; i < blocks; i++) {
+            run_block(p, k, out, i * AE_BLOCK, n - i * AE_BLOCK < AE_BLOCK ? n - i * AE_BLOCK : AE_BLOCK, attr);
+        }
+        return;
     }
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < blocks; i++) {
+        run_block(p, k, out, i * AE_BLOCK, n - i * AE_BLOCK < AE_BLOCK ? n - i * AE_BLOCK : AE_BLOCK, attr);
+    }
+}
+
+static void dense_piece(const ae_block_kernel *k, ae_tensor *const *in, int n_in, ae_tensor *out, int64_t from,
+                        int64_t n, const void *attr)
+{
+    const void *x[MAX_OPERANDS] = {NULL};
+    for (int i = 0; i < n_in; i++) {
+        x[i] = (const char *)in[i]->data + from * (int64_t)ae_dtype_size(in[i]->dtype);
+    }
+    char *y = (char *)out->data + from * (int64_t)ae_dtype_size(out->dtype);
+    if (k->bytes) {
+        k->bytes(x, y, n, attr);
+    } else {
+        call_kernel(k, in[0]->dtype, x, y, n, attr);
+    }
+}
+
+/* Every operand lies as the result does, in a dtype that the kernel takes: nothing to plan. */
+static void run_dense(const ae_block_kernel *k, ae_tensor *const *in, int n_in, ae_tensor *out, int64_t n,
+                      const void *attr)
+{
+    if (n < PARALLEL) {
+        dense_piece(k, in, n_in, out, 0, n, attr);
+        return;
+    }
+    int64_t pieces = (n + PIECE - 1) / PIECE;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < pieces; i++) {
+        dense_piece(k, in, n_in, out, i * PIECE, n - i * PIECE < PIECE ? n - i * PIECE : PIECE, attr);
+    }
+}
+
+static bool lies_as(const ae_tensor *x, const ae_tensor *out)
+{
+    return ae_same_shape(x, out) && ae_is_contiguous(x);
+}
+
+void ae_elementwise_run(const ae_block_kernel *k, ae_tensor *const *in, int n_in, ae_tensor *out, const void *attr)
+{
     int64_t n = ae_numel(out);
+    bool dense = k->bytes || computes_in(in[0]->dtype);
+    for (int i = 0; i < n_in && dense; i++) {
+        dense = lies_as(in[i], out);
+    }
     if (n == 0) {
         return;
     }
-    merge_axes(&p);
-    int64_t block = all_dense ? 16 * AE_BLOCK : AE_BLOCK;
-    int64_t blocks = (n + block - 1) / block;
-#pragma omp parallel for schedule(static) if (n >= PARALLEL)
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t from = b * block;
-        run_block(&p, k, out, from, n - from < block ? n - from : block, attr);
+    if (dense) {
+        run_dense(k, in, n_in, out, n, attr);
+        return;
     }
+    plan p = {.ndim = out->ndim, .n = n_in, .dtype = in[0]->dtype};
+    memcpy(p.shape, out->shape, sizeof p.shape);
+    for (int i = 0; i < n_in; i++) {
+        p.x[i].data = in[i]->data;
+        p.x[i].size = ae_dtype_size(in[i]->dtype);
+        p.x[i].dense = lies_as(in[i], out);
+        broadcast_strides(in[i], out->ndim, out->shape, p.x[i].strides);
+    }
+    merge_axes(&p);
+    run_strided(&p, k, out, n, attr);
 }
 
 int ae_elementwise_forward(ae_call *c)
 {
-    run(c->op->kernel, c->in, c->n_in, c->out[0], c->attr);
+    ae_elementwise_run(c->op->kernel, c->in, c->n_in, c->out[0], c->attr);
     return 0;
 }
 
@@ -349,7 +420,7 @@ ae_tensor *ae_elementwise_grad(ae_call *c, const ae_block_kernel *k, ae_tensor *
     }
     ae_tensor *dx = ae_empty(c->graph, dy->dtype, dy->ndim, dy->shape);
     if (dx != ae_bad(c->graph)) {
-        run(k, (ae_tensor *[]){known, dy}, 2, dx, c->attr);
+        ae_elementwise_run(k, (ae_tensor *[]){known, dy}, 2, dx, c->attr);
     }
     return dx;
 }

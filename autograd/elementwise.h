@@ -22,7 +22,7 @@ typedef struct ae_block_kernel {
     void (*f64_bool)(const double *const *x, uint8_t *y, int64_t n, const void *attr);
     void (*i64_bool)(const int64_t *const *x, uint8_t *y, int64_t n, const void *attr);
     /* For ops that move elements and compute nothing: operands and result as they lie, each of its own dtype. */
-    void (*bytes)(const void *const *x, void *y, int64_t n, size_t result_size);
+    void (*bytes)(const void *const *x, void *y, int64_t n, const void *attr);
 } ae_block_kernel;
 
 /* Shape rule and forward shared by elementwise ops: operands broadcast, all of one dtype, which is the result's (bool
@@ -32,6 +32,10 @@ int ae_elementwise_forward(ae_call *c);
 
 /* The part of the shape rule without dtypes: output 0 is the broadcast of all operands, in dtype. */
 int ae_elementwise_out(ae_call *c, ae_dtype dtype);
+
+/* The driver itself: out = k(in...), with operands broadcast to out's shape. out is contiguous and may be one of the
+ * operands. */
+void ae_elementwise_run(const ae_block_kernel *k, ae_tensor *const *in, int n_in, ae_tensor *out, const void *attr);
 
 /* For the vjp of a primitive op that has a fast kernel for its gradient: dx = k(known, dy) in one pass over buffers.
  * NULL, with nothing done, where the gradient must itself be differentiable or the kernel is not precise enough (f64);
