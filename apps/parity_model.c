@@ -1,0 +1,129 @@
+/* Cases of one forward and backward. */
+#include "apps/parity_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int ae_parity_build(const ae_case *c, ae_parity_model *p, ae_err *e)
+{
+    const char *class_name = ae_json_need_string(c->meta, "class", e);
+    memset(p, 0, sizeof *p);
+    if (!class_name) {
+        return -1;
+    }
+    p->row = ae_zoo_find(class_name);
+    if (!p->row) {
+        return ae_err_set(e, AE_E_UNSUPPORTED, "%s: no model of the class %s (`aesop list models` shows all)", c->dir,
+                          class_name);
+    }
+    if (!c->config || !c->model) {
+        return ae_err_set(e, AE_E_MISSING, "%s: config.json and model.safetensors are needed", c->dir);
+    }
+    p->root = ae_model_new(1);
+    p->self = calloc(1, p->row->size);
+    p->graph = ae_graph_new();
+    if (!p->root || !p->self || !p->graph) {
+        ae_parity_free(p);
+        return ae_err_set(e, AE_E_MEMORY, "no memory for %s", class_name);
+    }
+    p->row->build(p->root, p->self, c->config);
+    if (!ae_model_ok(p->root)) {
+        ae_err_set(e, ae_model_error(p->root)->code, "%s: %s", c->dir, ae_model_error(p->root)->message);
+    } else {
+        ae_parity_load(c, p->root, e);
+    }
+    if (e->code) {
+        ae_parity_free(p);
+        return -1;
+    }
+    return 0;
+}
+
+static int load_one(const ae_model *root, int i, const ae_tensors *from, ae_err *e)
+{
+    char a[AE_SHAPE_TEXT_MAX], b[AE_SHAPE_TEXT_MAX];
+    ae_param_info p = ae_model_at(root, i);
+    const ae_tensor *t = ae_tensors_get(from, p.name);
+    for (int k = 0; k < p.aliases && !t; k++) {
+        t = ae_tensors_get(from, ae_model_alias(root, i, k));
+    }
+    if (!t) {
+        return ae_err_set(e, AE_E_MISSING, "model.safetensors holds no %s", p.name);
+    }
+    if (!ae_same_shape(t, p.tensor)) {
+        return ae_err_set(e, AE_E_SHAPE, "%s is %s in model.safetensors and %s in the model", p.name,
+                          ae_shape_text(t->ndim, t->shape, a), ae_shape_text(p.tensor->ndim, p.tensor->shape, b));
+    }
+    ae_param_touch(p.tensor);
+    return ae_tensor_copy(p.tensor, t, e);
+}
+
+int ae_parity_load(const ae_case *c, ae_model *root, ae_err *e)
+{
+    for (int i = 0; i < ae_model_count(root); i++) {
+        if (load_one(root, i, c->model, e) != 0) {
+            return -1;
+        }
+    }
+    for (int i = 0; i < ae_tensors_count(c->model); i++) {
+        if (!ae_model_get(root, ae_tensors_name(c->model, i))) {
+            return ae_err_set(e, AE_E_UNEXPECTED, "model.safetensors holds %s, which the model does not have",
+                              ae_tensors_name(c->model, i));
+        }
+    }
+    return 0;
+}
+
+void ae_parity_free(ae_parity_model *p)
+{
+    ae_model_free(p->root);
+    ae_graph_free(p->graph);
+    free(p->self);
+    memset(p, 0, sizeof *p);
+}
+
+int ae_parity_put(ae_tensors *outputs, const char *prefix, const char *name, const ae_tensor *value,
+                  const ae_tensor *like, ae_err *e)
+{
+    char full[768];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    if (value) {
+        return ae_tensors_add_copy(outputs, full, value, e);
+    }
+    return ae_tensors_add(outputs, full, ae_tensor_new(like->dtype, like->ndim, like->shape, e), e);
+}
+
+static int put_gradients(const ae_model *root, ae_tensors *outputs, ae_err *e)
+{
+    for (int i = 0; i < ae_model_count(root); i++) {
+        ae_param_info p = ae_model_at(root, i);
+        if (!p.is_buffer && ae_parity_put(outputs, "grad.", p.name, p.tensor->grad, p.tensor, e) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int ae_case_run_model(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e)
+{
+    ae_parity_model p;
+    if (ae_parity_build(c, &p, e) != 0) {
+        return -1;
+    }
+    ae_graph_observe(p.graph, outputs);
+    ae_graph_begin(p.graph, AE_GRAD);
+    ae_io io = {p.graph, c->inputs, outputs, packed};
+    ae_tensor *loss = p.row->run(p.self, &io);
+    if (loss && ae_ok(p.graph)) {
+        ae_io_put(&io, "loss", loss);
+        ae_backward(p.graph, loss, 0);
+    }
+    if (!ae_ok(p.graph)) {
+        ae_err_set(e, ae_graph_error(p.graph)->code, "%s: %s", c->dir, ae_graph_error(p.graph)->message);
+    } else if (loss) {
+        put_gradients(p.root, outputs, e);
+    }
+    ae_parity_free(&p);
+    return e->code ? -1 : 0;
+}

@@ -1,0 +1,68 @@
+/* Every model case under tests/golden, padded and, where the model can, packed. */
+#include "apps/parity.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void run_case(const char *dir, bool packed)
+{
+    ae_err e = {0};
+    ae_parity_row *rows = NULL;
+    int n = 0;
+    ae_case *c = ae_case_read(dir, &e);
+    ae_tensors *outputs = ae_tensors_new();
+    if (!c || ae_case_run(c, packed, outputs, &e) != 0) {
+        fail_msg("%s: %s", dir, e.message);
+    }
+    int failures = ae_case_compare(c, outputs, packed, &rows, &n, &e);
+    for (int i = 0; i < n && i < 8 && failures; i++) {
+        print_message("%10.4g %11.3e %s\n", rows[i].fraction, rows[i].max_abs, rows[i].name);
+    }
+    if (failures) {
+        fail_msg("%s%s: %d of %d tensors beyond tolerance", dir, packed ? " (packed)" : "", failures, n);
+    }
+    assert_true(n > 0);
+    free(rows);
+    ae_tensors_free(outputs);
+    ae_case_free(c);
+}
+
+static void every_model_case(void **state)
+{
+    (void)state;
+    DIR *d = opendir(AE_TEST_DIR "/golden");
+    assert_non_null(d);
+    int cases = 0;
+    for (struct dirent *entry; (entry = readdir(d)) != NULL;) {
+        char dir[1024];
+        snprintf(dir, sizeof dir, "%s/golden/%s", AE_TEST_DIR, entry->d_name);
+        ae_case *c = entry->d_name[0] == '.' ? NULL : ae_case_read(dir, NULL);
+        if (!c) {
+            continue;
+        }
+        bool model = strcmp(ae_case_kind(c), "model") == 0, packs = ae_case_packs(c);
+        ae_case_free(c);
+        if (model) {
+            run_case(dir, false);
+            cases++;
+        }
+        if (model && packs) {
+            run_case(dir, true);
+        }
+    }
+    closedir(d);
+    assert_true(cases >= 6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_model_case)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,172 @@
+/* BERT. Per layer (post-norm), with x (B,T,H):
+ *     x = LayerNorm(x + Dropout(MultiHeadAttention(x)))
+ *     x = LayerNorm(x + Dropout(W2 gelu(W1 x + b1) + b2)) */
+#include "zoo/bert.h"
+
+#include <math.h>
+
+/* ---- parameters ---------------------------------------------------------------------------------------------------- */
+
+static void layer_init(ae_model *m, struct ae_bert_layer *l, const ae_bert_config *c, int i)
+{
+    static const ae_attention_names names = {"attention.self.query", "attention.self.key", "attention.self.value",
+                                             "attention.output.dense"};
+    ae_init init = ae_init_truncated_normal(c->initializer_range);
+    int64_t width = c->hidden_size / c->num_attention_heads;
+    ae_scope s = ae_scope_open(m, "encoder.layer.%d", i);
+    ae_attention_init(m, &l->attention, &names, c->hidden_size, (int)c->num_attention_heads, width,
+                      c->attention_probs_dropout_prob, init, true);
+    if (c->position_embedding_type != AE_BERT_ABSOLUTE) {
+        int64_t shape[2] = {2 * c->max_position_embeddings - 1, width};
+        l->distance = ae_param(m, "attention.self.distance_embedding.weight", 2, shape, init);
+    }
+    ae_layer_norm_init(m, &l->attention_norm, "attention.output.LayerNorm", c->hidden_size, c->layer_norm_eps);
+    ae_linear_init(m, &l->intermediate, "intermediate.dense", c->hidden_size, c->intermediate_size, init, true);
+    ae_linear_init(m, &l->output, "output.dense", c->intermediate_size, c->hidden_size, init, true);
+    ae_layer_norm_init(m, &l->output_norm, "output.LayerNorm", c->hidden_size, c->layer_norm_eps);
+    ae_scope_close(s);
+}
+
+void ae_bert_init(ae_model *m, struct ae_bert *b, const ae_bert_config *config, bool pooler)
+{
+    const ae_bert_config *c = config;
+    ae_init init = ae_init_truncated_normal(c->initializer_range);
+    b->config = *c;
+    ae_embedding_init(m, &b->word, "embeddings.word_embeddings", c->vocab_size, c->hidden_size, init, c->pad_token_id);
+    if (c->position_embedding_type == AE_BERT_ABSOLUTE) {
+        ae_embedding_init(m, &b->position, "embeddings.position_embeddings", c->max_position_embeddings, c->hidden_size,
+                          init, -1);
+    }
+    ae_embedding_init(m, &b->token_type, "embeddings.token_type_embeddings", c->type_vocab_size, c->hidden_size, init,
+                      -1);
+    ae_layer_norm_init(m, &b->embedding_norm, "embeddings.LayerNorm", c->hidden_size, c->layer_norm_eps);
+    b->layer = ae_model_alloc(m, (size_t)c->num_hidden_layers * sizeof *b->layer);
+    for (int i = 0; b->layer && i < c->num_hidden_layers; i++) {
+        layer_init(m, &b->layer[i], c, i);
+    }
+    if (pooler) {
+        ae_linear_init(m, &b->pooler, "pooler.dense", c->hidden_size, c->hidden_size, init, true);
+    }
+}
+
+/* ---- encoder ------------------------------------------------------------------------------------------------------- */
+
+/* word + position + token type, (B,T,H); packed (N,H). */
+static ae_tensor *embed(ae_graph *g, const struct ae_bert *b, const ae_bert_inputs *in, const ae_packing *packing)
+{
+    ae_frame f = ae_frame_open(g);
+    int64_t shape[2] = {ae_dim(in->input_ids, 0), ae_dim(in->input_ids, 1)};
+    ae_tensor *ids = in->input_ids;
+    ae_tensor *types = in->token_type_ids ? in->token_type_ids : ae_zeros(g, AE_I64, 2, shape);
+    ae_tensor *positions = in->position_ids ? in->position_ids : ae_arange(g, AE_I64, 0, (double)shape[1], 1);
+    positions = ae_expand(g, positions, 2, shape);
+    if (packing) {
+        ids = ae_pack(g, packing, ids);
+        types = ae_pack(g, packing, types);
+        positions = ae_pack(g, packing, positions);
+    }
+    ae_tensor *x = ae_add(g, ae_embedding(g, &b->word, ids), ae_embedding(g, &b->token_type, types));
+    if (b->position.weight) {
+        x = ae_add(g, x, ae_embedding(g, &b->position, positions));
+    }
+    x = ae_layer_norm(g, &b->embedding_norm, x);
+    return ae_frame_return(f, ae_dropout(g, x, b->config.hidden_dropout_prob));
+}
+
+/* sum over D of x (B,N,A,D) and e (N,M,D): (N,B,A,M). */
+static ae_tensor *by_position(ae_graph *g, ae_tensor *x, ae_tensor *e)
+{
+    int64_t batch = ae_dim(x, 0), n = ae_dim(x, 1), heads = ae_dim(x, 2), width = ae_dim(x, 3);
+    ae_tensor *rows = ae_reshape(g, ae_permute(g, x, (int[]){1, 0, 2, 3}), 3, (int64_t[]){n, batch * heads, width});
+    ae_tensor *y = ae_matmul(g, rows, ae_transpose(g, e, -1, -2));
+    return ae_reshape(g, y, 4, (int64_t[]){n, batch, heads, ae_dim(e, 1)});
+}
+
+/* Scores of relative positions, (B,A,T,T), already scaled: q_t . E[t-s], and for key_query also k_s . E[t-s]. */
+static ae_tensor *relative_scores(ae_graph *g, const struct ae_bert *b, const struct ae_bert_layer *l, ae_tensor *x)
+{
+    if (!ae_ok(g)) {
+        return ae_bad(g);
+    }
+    ae_frame f = ae_frame_open(g);
+    int64_t t = ae_dim(x, 1), heads = b->config.num_attention_heads, width = b->config.hidden_size / heads;
+    int64_t shape[4] = {ae_dim(x, 0), t, heads, width}, top = b->config.max_position_embeddings - 1;
+    ae_tensor *at = ae_arange(g, AE_I64, 0, (double)t, 1);
+    ae_tensor *distance = ae_sub(g, ae_reshape(g, at, 2, (int64_t[]){t, 1}), at);
+    ae_tensor *e = ae_f_embedding(g, l->distance, ae_add_scalar(g, distance, (double)top), -1); /* (T,S,D) */
+    ae_tensor *q = ae_reshape(g, ae_linear(g, &l->attention.query, x), 4, shape);
+    ae_tensor *scores = ae_permute(g, by_position(g, q, e), (int[]){1, 2, 0, 3});
+    if (b->config.position_embedding_type == AE_BERT_RELATIVE_KEY_QUERY) {
+        ae_tensor *k = ae_reshape(g, ae_linear(g, &l->attention.key, x), 4, shape);
+        ae_tensor *of_keys = by_position(g, k, ae_transpose(g, e, 0, 1)); /* (S,B,A,T) */
+        scores = ae_add(g, scores, ae_permute(g, of_keys, (int[]){1, 2, 3, 0}));
+    }
+    return ae_frame_return(f, ae_scale(g, scores, 1.0 / sqrt((double)width)));
+}
+
+ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor *x, const ae_mask *mask)
+{
+    ae_frame f = ae_frame_open(g);
+    const struct ae_bert_layer *l = &b->layer[i];
+    double dropout = b->config.hidden_dropout_prob;
+    if (l->distance) {
+        mask = ae_mask_with_bias(g, mask, relative_scores(g, b, l, x));
+    }
+    ae_tensor *a = ae_attention(g, &l->attention, x, x, mask, i);
+    x = ae_layer_norm(g, &l->attention_norm, ae_add(g, x, ae_dropout(g, a, dropout)));
+    ae_tensor *h = ae_linear(g, &l->output, ae_activate(g, b->config.hidden_act, ae_linear(g, &l->intermediate, x)));
+    x = ae_layer_norm(g, &l->output_norm, ae_add(g, x, ae_dropout(g, h, dropout)));
+    return ae_frame_return(f, x);
+}
+
+static void show(ae_graph *g, const ae_packing *packing, ae_tensor *x, int i)
+{
+    if (ae_observing(g)) {
+        ae_frame f = ae_frame_open(g);
+        ae_observe(g, packing ? ae_unpack(g, packing, x) : x, "hidden_states.%d", i);
+        ae_frame_close(f);
+    }
+}
+
+ae_tensor *ae_bert_encode(ae_graph *g, const struct ae_bert *b, const ae_bert_inputs *in)
+{
+    bool packed = in->packed && in->attention_mask && b->config.position_embedding_type == AE_BERT_ABSOLUTE;
+    ae_mask_kind kind = b->config.is_decoder ? AE_MASK_CAUSAL : AE_MASK_FULL;
+    ae_frame f = ae_frame_open(g);
+    const ae_packing *packing = packed ? ae_packing_plan(g, in->attention_mask) : NULL;
+    const ae_mask *mask = packing                ? ae_packing_mask(g, packing, kind)
+                          : b->config.is_decoder ? ae_mask_causal(g, in->attention_mask)
+                                                 : ae_mask_padding(g, in->attention_mask);
+    ae_tensor *x = embed(g, b, in, packing);
+    show(g, packing, x, 0);
+    for (int i = 0; i < b->config.num_hidden_layers; i++) {
+        ae_frame layer = ae_frame_open(g);
+        x = ae_frame_return(layer, ae_bert_layer(g, b, i, x, mask));
+        show(g, packing, x, i + 1);
+    }
+    return ae_frame_return(f, packing ? ae_unpack(g, packing, x) : x);
+}
+
+/* ---- heads --------------------------------------------------------------------------------------------------------- */
+
+ae_tensor *ae_bert_pool(ae_graph *g, const struct ae_bert *b, ae_tensor *states)
+{
+    ae_frame f = ae_frame_open(g);
+    ae_tensor *first = ae_squeeze(g, ae_slice(g, states, 1, 0, 1, 1), 1);
+    return ae_frame_return(f, ae_tanh(g, ae_linear(g, &b->pooler, first)));
+}
+
+ae_tensor *ae_bert_mlm_logits(ae_graph *g, const struct ae_bert *b, ae_tensor *states)
+{
+    ae_frame f = ae_frame_open(g);
+    ae_tensor *h = ae_activate(g, b->config.hidden_act, ae_linear(g, &b->transform, states));
+    h = ae_layer_norm(g, &b->transform_norm, h);
+    return ae_frame_return(f, ae_f_linear(g, h, b->word.weight, b->decoder_bias));
+}
+
+ae_tensor *ae_bert_mlm_loss(ae_graph *g, const struct ae_bert *b, ae_tensor *states, ae_tensor *labels)
+{
+    ae_frame f = ae_frame_open(g);
+    ae_tensor *targets, *rows = ae_labelled_rows(g, states, labels, -100, &targets);
+    return ae_frame_return(f, ae_cross_entropy(g, ae_bert_mlm_logits(g, b, rows), targets, NULL));
+}

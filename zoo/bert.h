@@ -1,0 +1,87 @@
+/* BERT: Devlin et al. 2018, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
+ * arXiv:1810.04805. Parameter names and numbers are those of Hugging Face's PyTorch release. */
+#ifndef AE_ZOO_BERT_H
+#define AE_ZOO_BERT_H
+
+#include "zoo/zoo.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ae_bert_position {
+    AE_BERT_ABSOLUTE,          /* learned embeddings of positions */
+    AE_BERT_RELATIVE_KEY,      /* Shaw et al. 2018, arXiv:1803.02155 */
+    AE_BERT_RELATIVE_KEY_QUERY /* Huang et al. 2020, arXiv:2009.13658, method 4 */
+} ae_bert_position;
+
+/* Fields of config.json under their own names. */
+typedef struct ae_bert_config {
+    int64_t vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size;
+    int64_t max_position_embeddings, type_vocab_size, pad_token_id, num_labels;
+    ae_act hidden_act;
+    double hidden_dropout_prob, attention_probs_dropout_prob, classifier_dropout;
+    double initializer_range, layer_norm_eps;
+    ae_bert_position position_embedding_type;
+    bool is_decoder; /* causal attention */
+    enum { AE_BERT_ONE_LABEL, AE_BERT_MANY_LABELS, AE_BERT_REGRESSION } problem_type;
+} ae_bert_config;
+
+struct ae_bert_layer {
+    struct ae_attention attention;
+    struct ae_layer_norm attention_norm;
+    struct ae_linear intermediate, output;
+    struct ae_layer_norm output_norm;
+    ae_tensor *distance; /* (2P-1, D), relative positions only */
+};
+
+struct ae_bert {
+    ae_bert_config config;
+    struct ae_embedding word, position, token_type;
+    struct ae_layer_norm embedding_norm;
+    struct ae_bert_layer *layer; /* (L) */
+    struct ae_linear pooler;     /* weight NULL where the head has none */
+    struct ae_linear transform;  /* masked LM head: dense, act, layer_norm, then the word table */
+    struct ae_layer_norm transform_norm;
+    ae_tensor *decoder_bias;     /* (V) */
+    struct ae_linear classifier; /* next sentence, classes, spans or choices */
+};
+
+/* What a batch holds; NULL for what is left out. B sequences of T tokens. */
+typedef struct ae_bert_inputs {
+    ae_tensor *input_ids;      /* (B,T) */
+    ae_tensor *attention_mask; /* (B,T), nonzero at real tokens; NULL: all are */
+    ae_tensor *token_type_ids; /* (B,T); NULL: all 0 */
+    ae_tensor *position_ids;   /* (B,T) or (1,T); NULL: 0..T-1 */
+    bool packed;               /* skip padding inside; the result at padded positions is zero */
+} ae_bert_inputs;
+
+/* Reads config.json; unknown keys are left alone, wrong values are errors. Returns 0 or -1. */
+AE_API int ae_bert_config_read(const ae_json *json, ae_bert_config *config, ae_err *e);
+
+/* Embeddings and layers under the open scope, with the pooler if wanted. */
+AE_API void ae_bert_init(ae_model *m, struct ae_bert *b, const ae_bert_config *config, bool pooler);
+
+/* The last layer's states, (B,T,H). Shows hidden_states.0..L and attentions.0..L-1 while the graph is observed. */
+AE_API ae_tensor *ae_bert_encode(ae_graph *g, const struct ae_bert *b, const ae_bert_inputs *in);
+
+/* One layer, x (B,T,H) or packed (N,H): section 3 of the paper, the encoder block of Vaswani et al. 2017. */
+AE_API ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor *x, const ae_mask *mask);
+
+/* tanh(W h_[CLS] + b) of states (B,T,H): (B,H). */
+AE_API ae_tensor *ae_bert_pool(ae_graph *g, const struct ae_bert *b, ae_tensor *states);
+
+/* Logits over the vocabulary of states (...,H): (...,V). */
+AE_API ae_tensor *ae_bert_mlm_logits(ae_graph *g, const struct ae_bert *b, ae_tensor *states);
+
+/* Mean cross-entropy at the positions of labels (B,T) that are not -100; only these are projected. */
+AE_API ae_tensor *ae_bert_mlm_loss(ae_graph *g, const struct ae_bert *b, ae_tensor *states, ae_tensor *labels);
+
+/* The rows of the list of models (zoo/zoo.h), one a head. */
+extern const ae_zoo_model ae_bert_models[];
+extern const int ae_bert_model_count;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,54 @@
+/* zoo/: the models. One header and source a model, listed here.
+ *
+ * A row of the list makes a model usable by name: the class name that published configurations carry, how to build it
+ * from that JSON, and how to run it on named tensors. The program and its parity tests need nothing else. */
+#ifndef AE_ZOO_ZOO_H
+#define AE_ZOO_ZOO_H
+
+#include "nn/nn.h"
+#include "tensor/json.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Named tensors into and out of a run. */
+typedef struct ae_io {
+    ae_graph *graph;
+    const ae_tensors *inputs; /* borrowed */
+    ae_tensors *outputs;      /* copies are added */
+    bool packed;              /* compute real positions only, where the model can */
+} ae_io;
+
+/* An input as a tensor of the graph; a missing one is an error of the graph (ae_io_optional: NULL). */
+AE_API ae_tensor *ae_io_get(ae_io *io, const char *name);
+AE_API ae_tensor *ae_io_optional(ae_io *io, const char *name);
+
+/* Adds a copy of t to the outputs. */
+AE_API void ae_io_put(ae_io *io, const char *name, const ae_tensor *t);
+
+/* The sum of output * weight over all elements, for the input `weight_name`: a linear probe as loss. */
+AE_API ae_tensor *ae_io_probe(ae_io *io, ae_tensor *output, const char *weight_name);
+
+typedef struct ae_zoo_model {
+    const char *name;       /* "bert" */
+    const char *class_name; /* "BertForPreTraining", as in "architectures" of config.json */
+    const char *paper;
+    size_t size; /* of the model's struct */
+    /* Builds parameters into m and fills self (size zeroed bytes) from a configuration; errors stick in m. */
+    void (*build)(ae_model *m, void *self, const ae_json *config);
+    /* Runs forward, puts every output by its name; returns the loss, or NULL when the inputs hold no labels. */
+    ae_tensor *(*run)(const void *self, ae_io *io);
+    bool packs; /* io->packed is honoured: outputs at real positions are the same */
+} ae_zoo_model;
+
+/* Row i of the list; NULL behind the last. */
+AE_API const ae_zoo_model *ae_zoo_at(int i);
+
+/* The row of a class name, with or without a module path ("transformers.BertModel"); NULL when there is none. */
+AE_API const ae_zoo_model *ae_zoo_find(const char *class_name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
