@@ -1,4 +1,7 @@
 #include "apps/command_table.h"
+#include "autograd/op.h"
+#include "autograd/ops.h"
+#include "nn/act.h"
 #include "tensor/nearest_name.h"
 #include "tensor/tensor.h"
 
@@ -74,6 +77,34 @@ static bool code_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
+static bool op_entry(const ae_app *app, int i, list_entry *entry)
+{
+    (void)app;
+    int count;
+    const ae_op *const *ops = ae_op_list(&count);
+    if (i >= count) {
+        return false;
+    }
+    entry->name = ops[i]->name;
+    entry->about = ops[i]->formula;
+    ae_json_set_bool(entry->more, "fused", (ops[i]->flags & AE_OP_FUSED) != 0);
+    ae_json_set_bool(entry->more, "view", (ops[i]->flags & AE_OP_VIEW) != 0);
+    ae_json_set_bool(entry->more, "random", (ops[i]->flags & AE_OP_RANDOM) != 0);
+    ae_json_set_string(entry->more, "no_derivative", ops[i]->no_vjp);
+    return true;
+}
+
+static bool activation_entry(const ae_app *app, int i, list_entry *entry)
+{
+    (void)app;
+    if (i >= AE_ACT_COUNT) {
+        return false;
+    }
+    entry->name = ae_act_name((ae_act)i);
+    entry->about = ae_act_formula((ae_act)i);
+    return true;
+}
+
 /* The kinds of things that can be listed: a row each, with a function that fills entry i or returns false past the
  * last. */
 static const struct list_kind {
@@ -82,6 +113,8 @@ static const struct list_kind {
 } kinds[] = {
     {"commands", "the subcommands of this program", command_entry},
     {"options", "every option that some command takes", option_entry},
+    {"ops", "the operations on tensors, each with its formula", op_entry},
+    {"activations", "the activations that a model's configuration can name", activation_entry},
     {"dtypes", "the element types of tensors", dtype_entry},
     {"errors", "the codes of errors", code_entry},
 };

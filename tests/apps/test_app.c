@@ -275,6 +275,7 @@ static void test_version(void **state)
     assert_non_null(ae_json_need_string(object, "commit", &e));
     assert_string_equal(ae_json_need_string(object, "instruction_set", &e), ae_kernels_name());
     assert_non_null(strchr(ae_json_need_string(object, "hdf5", &e), '.'));
+    assert_non_null(strchr(ae_json_need_string(object, "onednn", &e), '.'));
     assert_int_equal(ae_json_need_int(object, "schema", &e), 1);
     ae_json_free(object);
 }
@@ -287,6 +288,8 @@ static void test_list(void **state)
     assert_int_equal(run(NULL, "list dtypes --json"), AE_EXIT_DONE);
     assert_non_null(strstr(out_text, "{\"schema\":1,\"kind\":\"dtypes\",\"entries\":[{\"name\":\"f32\",\"about\":"));
     assert_non_null(strstr(out_text, "\"bytes\":4"));
+    assert_int_equal(run(NULL, "list ops"), AE_EXIT_DONE);
+    assert_non_null(strstr(out_text, "\nmatmul "));
     assert_int_equal(run(NULL, "list dtype"), AE_EXIT_INPUT);
     assert_string_equal(log_text, "aesop list: there is no list of \"dtype\"; did you mean dtypes?\n");
     assert_int_equal(run(NULL, "list zzzzzzz"), AE_EXIT_INPUT);
