@@ -1,4 +1,4 @@
-/* Layer normalisation with learned scale and shift. */
+/* Layer normalisation with learned gain and shift. */
 #ifndef AE_NN_LAYER_NORM_H
 #define AE_NN_LAYER_NORM_H
 
@@ -9,16 +9,19 @@ extern "C" {
 #endif
 
 struct ae_layer_norm {
-    ae_tensor *weight; /* (H), gamma */
-    ae_tensor *bias;   /* (H), beta; NULL for none */
+    ae_tensor *weight; /* (H) gain, ones at first */
+    ae_tensor *bias;   /* (H) shift, zeros at first; NULL when there is none */
     double eps;
     bool uer; /* divide by (unbiased standard deviation + eps), as UER-py does */
 };
 
-/* Makes "<name>.weight" of ones and "<name>.bias" of zeros. */
+/* Makes "<name>.weight" and "<name>.bias". */
 AE_API void ae_layer_norm_init(ae_model *m, struct ae_layer_norm *l, const char *name, int64_t width, double eps);
 
-/* Over the last axis of x (...,H). */
+/* UER-py's: parameters "<name>.gamma" and "<name>.beta", eps 1e-6 added to the unbiased standard deviation. */
+AE_API void ae_layer_norm_init_uer(ae_model *m, struct ae_layer_norm *l, const char *name, int64_t width);
+
+/* weight (x - mean) / sqrt(var + eps) + bias over the last axis of x (..., H). */
 AE_API ae_tensor *ae_layer_norm(ae_graph *g, const struct ae_layer_norm *l, ae_tensor *x);
 
 #ifdef __cplusplus

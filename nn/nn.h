@@ -11,5 +11,6 @@
 #include "nn/linear.h"
 #include "nn/model.h"
 #include "nn/packing.h"
+#include "nn/rms_norm.h"
 
 #endif
