@@ -15,6 +15,7 @@
 #include "autograd/math.h"
 #include "autograd/matmul.h"
 #include "autograd/norm.h"
+#include "autograd/recurrent.h"
 #include "autograd/reduce.h"
 #include "autograd/shape.h"
 #include "autograd/softmax.h"
@@ -29,6 +30,7 @@
     AE_COMPARE_OPS(ROW)                                                                                                \
     AE_DRAW_OPS(ROW)                                                                                                   \
     AE_DROPOUT_OPS(ROW)                                                                                                \
+    AE_RECURRENT_OPS(ROW)                                                                                              \
     AE_REDUCE_OPS(ROW)                                                                                                 \
     AE_SHAPE_OPS(ROW)                                                                                                  \
     AE_SOFTMAX_OPS(ROW)                                                                                                \
