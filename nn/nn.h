@@ -3,13 +3,13 @@
 #define AE_NN_NN_H
 
 #include "nn/act.h"
-#include "nn/attention.h"
 #include "nn/embedding.h"
 #include "nn/feed_forward.h"
 #include "nn/init.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
 #include "nn/model.h"
+#include "nn/multi_head_attention.h"
 #include "nn/packing.h"
 #include "nn/rms_norm.h"
 

@@ -1,6 +1,6 @@
 /* Multi-head attention with its four projections. */
-#ifndef AE_NN_ATTENTION_H
-#define AE_NN_ATTENTION_H
+#ifndef AE_NN_MULTI_HEAD_ATTENTION_H
+#define AE_NN_MULTI_HEAD_ATTENTION_H
 
 #include "nn/linear.h"
 

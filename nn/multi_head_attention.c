@@ -1,4 +1,4 @@
-#include "nn/attention.h"
+#include "nn/multi_head_attention.h"
 
 void ae_attention_init(ae_model *m, struct ae_attention *a, const ae_attention_names *names, int64_t hidden, int heads,
                        int64_t head_width, double dropout, ae_init init, bool bias)
