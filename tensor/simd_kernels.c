@@ -8,6 +8,10 @@
 #include <math.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #ifndef AE_ISA_NAME
 #define AE_ISA_NAME base
 #define AE_ISA_SYMBOL BASE
