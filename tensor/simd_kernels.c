@@ -19,6 +19,8 @@
 
 #include "tensor/simd_math.inc"
 
+#include "tensor/simd_vector.inc"
+
 #include "tensor/simd_blocks.inc"
 
 #include "tensor/simd_dropout.inc"
