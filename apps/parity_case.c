@@ -90,6 +90,8 @@ int ae_case_run(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e)
         int (*run)(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e);
     } kinds[] = {
         {"model", ae_case_run_model},
+        {"optimizer", ae_case_run_optimizer},
+        {"schedule", ae_case_run_schedule},
     };
     const char *kind = ae_case_kind(c);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

@@ -10,7 +10,9 @@
 #include "nn/linear.h"
 #include "nn/model.h"
 #include "nn/multi_head_attention.h"
+#include "nn/optimizer.h"
 #include "nn/packing.h"
 #include "nn/rms_norm.h"
+#include "nn/schedule.h"
 
 #endif

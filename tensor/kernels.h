@@ -28,7 +28,8 @@ extern "C" {
  * step = lr, root_scale = 1, decay_before = lr·wd. OpenAI's: step = lr·√(1−β2ᵗ)/(1−β1ᵗ), root_scale = 1,
  * decay_after = lr·wd. */
 typedef struct ae_adam_rule {
-    float grad_scale, l2, beta1, beta2, step, root_scale, eps, decay_before, decay_after;
+    double beta1, beta2; /* double: 1 - beta2 is what v is made of, and 1 - 0.999f is off by 1e-5 */
+    float grad_scale, l2, step, root_scale, eps, decay_before, decay_after;
 } ae_adam_rule;
 
 /* Constants of one SGD step: g = grad_scale·g + l2·p; buf = first ? g : momentum·buf + (1−dampening)·g;

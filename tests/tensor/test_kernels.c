@@ -1073,8 +1073,8 @@ static void adam_steps(void)
 {
     static float p[MAX_N], g[MAX_N], m[MAX_N], v[MAX_N];
     const ae_adam_rule rules[] = {
-        {1, 0, 0.9f, 0.999f, 1e-3f, 1, 1e-8f, 0, 0},
-        {0.5f, 0.01f, 0.8f, 0.99f, 0.1f, 3, 1e-3f, 0.02f, 0.03f},
+        {0.9, 0.999, 1, 0, 1e-3f, 1, 1e-8f, 0, 0},
+        {0.8, 0.99, 0.5f, 0.01f, 0.1f, 3, 1e-3f, 0.02f, 0.03f},
     };
     for (int s = 0; s < SIZES; s++) {
         int64_t n = size_at(s);
@@ -1089,8 +1089,8 @@ static void adam_steps(void)
         for (int i = 0; i < 8 && n > 0; i++) {
             int64_t at = probes[i] = n * i / 8 + (i == 7 ? n - 1 - n * i / 8 : 0);
             double d = (double)r->grad_scale * (double)g[at] + (double)r->l2 * (double)p[at];
-            want[1][i] = (double)r->beta1 * (double)m[at] + (1 - (double)r->beta1) * d;
-            want[2][i] = (double)r->beta2 * (double)v[at] + (1 - (double)r->beta2) * d * d;
+            want[1][i] = r->beta1 * (double)m[at] + (1 - r->beta1) * d;
+            want[2][i] = r->beta2 * (double)v[at] + (1 - r->beta2) * d * d;
             double q = (double)p[at] * (1 - (double)r->decay_before) -
                        (double)r->step * want[1][i] / ((double)r->root_scale * sqrt(want[2][i]) + (double)r->eps);
             want[0][i] = q - (double)r->decay_after * q;
