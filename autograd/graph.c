@@ -157,6 +157,11 @@ void ae_graph_observe(ae_graph *g, ae_tensors *sink)
     g->sink = sink;
 }
 
+ae_tensors *ae_observer(const ae_graph *g)
+{
+    return g->sink;
+}
+
 bool ae_observing(const ae_graph *g)
 {
     return g->sink != NULL;

@@ -121,6 +121,7 @@ AE_API int ae_read(const ae_tensor *t, ae_dtype dtype, void *out, int64_t n);
  * For parity, pictures and teaching; NULL ends it. The sink stays the caller's and survives ae_graph_begin. */
 AE_API void ae_graph_observe(ae_graph *g, ae_tensors *sink);
 AE_API bool ae_observing(const ae_graph *g);
+AE_API ae_tensors *ae_observer(const ae_graph *g); /* the sink, or NULL */
 
 /* Shows t under a formatted name; nothing happens without a sink, for a failed graph or a name that is there already.
  */

@@ -6,6 +6,7 @@
 #include "nn/embedding.h"
 #include "nn/feed_forward.h"
 #include "nn/init.h"
+#include "nn/kv_cache.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
 #include "nn/model.h"

@@ -24,7 +24,7 @@ typedef struct ae_bert_config {
     double initializer_range, layer_norm_eps;
     ae_bert_position position_embedding_type;
     bool is_decoder; /* causal attention */
-    enum { AE_BERT_ONE_LABEL, AE_BERT_MANY_LABELS, AE_BERT_REGRESSION } problem_type;
+    ae_problem problem_type;
 } ae_bert_config;
 
 struct ae_bert_layer {

@@ -9,7 +9,6 @@ static int read_kinds(const ae_json *json, ae_bert_config *c, ae_err *e)
 {
     const char *position = ae_json_string(json, "position_embedding_type", "absolute", e);
     const char *act = ae_json_string(json, "hidden_act", "gelu", e);
-    const char *problem = ae_json_string(json, "problem_type", "single_label_classification", e);
     if (e->code) {
         return -1;
     }
@@ -28,9 +27,6 @@ static int read_kinds(const ae_json *json, ae_bert_config *c, ae_err *e)
     if (ae_act_parse(act, &c->hidden_act, e) != 0) {
         return -1;
     }
-    c->problem_type = !problem || problem[0] == 's' ? AE_BERT_ONE_LABEL
-                      : problem[0] == 'm'           ? AE_BERT_MANY_LABELS
-                                                    : AE_BERT_REGRESSION;
     return 0;
 }
 
@@ -47,9 +43,7 @@ int ae_bert_config_read(const ae_json *json, ae_bert_config *c, ae_err *e)
     c->max_position_embeddings = ae_json_int(json, "max_position_embeddings", 512, e);
     c->type_vocab_size = ae_json_int(json, "type_vocab_size", 2, e);
     c->pad_token_id = ae_json_is_null(ae_json_get(json, "pad_token_id")) ? -1 : ae_json_int(json, "pad_token_id", 0, e);
-    c->num_labels = ae_json_int(json, "num_labels", 0, e);
-    int labels = ae_json_count(ae_json_get(json, "id2label"));
-    c->num_labels = c->num_labels > 0 ? c->num_labels : labels > 0 ? labels : 2;
+    ae_problem_read(json, &c->problem_type, &c->num_labels, e);
     c->hidden_dropout_prob = ae_json_double(json, "hidden_dropout_prob", 0.1, e);
     c->attention_probs_dropout_prob = ae_json_double(json, "attention_probs_dropout_prob", 0.1, e);
     bool own = !ae_json_is_null(ae_json_get(json, "classifier_dropout"));
@@ -247,18 +241,6 @@ static ae_tensor *run_next_sentence(const void *self, ae_io *io)
     return labels ? ae_cross_entropy(io->graph, logits, labels, NULL) : NULL;
 }
 
-static ae_tensor *class_loss(ae_graph *g, const ae_bert_config *c, ae_tensor *logits, ae_tensor *labels)
-{
-    switch (c->num_labels == 1 ? AE_BERT_REGRESSION : c->problem_type) {
-    case AE_BERT_REGRESSION:
-        return ae_mse_loss(g, ae_reshape(g, logits, labels->ndim, labels->shape), labels, AE_REDUCE_MEAN);
-    case AE_BERT_MANY_LABELS:
-        return ae_binary_cross_entropy_with_logits(g, logits, labels, NULL, AE_REDUCE_MEAN);
-    default:
-        return ae_cross_entropy(g, logits, labels, NULL);
-    }
-}
-
 static ae_tensor *run_classes(const void *self, ae_io *io)
 {
     const struct ae_bert *b = self;
@@ -268,7 +250,7 @@ static ae_tensor *run_classes(const void *self, ae_io *io)
     ae_tensor *logits = ae_linear(g, &b->classifier, ae_dropout(g, pooled, b->config.classifier_dropout));
     ae_io_put(io, "logits", logits);
     ae_io_put(io, "pooler_output", pooled);
-    return labels ? class_loss(g, &b->config, logits, labels) : NULL;
+    return labels ? ae_problem_loss(g, b->config.problem_type, logits, labels) : NULL;
 }
 
 static ae_tensor *run_tags(const void *self, ae_io *io)
@@ -282,25 +264,10 @@ static ae_tensor *run_tags(const void *self, ae_io *io)
     return labels ? ae_cross_entropy(g, logits, labels, NULL) : NULL;
 }
 
-/* (CE(start) + CE(end)) / 2 over all T positions; positions outside the sequence do not count. */
 static ae_tensor *run_spans(const void *self, ae_io *io)
 {
     const struct ae_bert *b = self;
-    ae_graph *g = io->graph;
-    ae_tensor *logits = ae_linear(g, &b->classifier, encode(b, io)); /* (B,T,2) */
-    ae_tensor *start = ae_squeeze(g, ae_slice(g, logits, -1, 0, 1, 1), -1);
-    ae_tensor *end = ae_squeeze(g, ae_slice(g, logits, -1, 1, 2, 1), -1);
-    ae_io_put(io, "start_logits", start);
-    ae_io_put(io, "end_logits", end);
-    ae_tensor *from = ae_io_optional(io, "start_positions"), *to = ae_io_optional(io, "end_positions");
-    if (!from || !to || !ae_ok(g)) {
-        return NULL;
-    }
-    ae_cross_entropy_options o = {.ignore_index = ae_dim(logits, 1)};
-    ae_tensor *top = ae_scalar(g, AE_I64, (double)o.ignore_index), *zero = ae_scalar(g, AE_I64, 0);
-    from = ae_minimum(g, ae_maximum(g, from, zero), top);
-    to = ae_minimum(g, ae_maximum(g, to, zero), top);
-    return ae_scale(g, ae_add(g, ae_cross_entropy(g, start, from, &o), ae_cross_entropy(g, end, to, &o)), 0.5);
+    return ae_io_spans(io, ae_linear(io->graph, &b->classifier, encode(b, io)));
 }
 
 static ae_tensor *flat(ae_graph *g, ae_tensor *x)

@@ -1,5 +1,6 @@
 #include "zoo/zoo.h"
 #include "zoo/bert.h"
+#include "zoo/gpt2.h"
 
 #include <string.h>
 
@@ -30,12 +31,70 @@ ae_tensor *ae_io_probe(ae_io *io, ae_tensor *output, const char *weight_name)
     return ae_frame_return(f, ae_sum(io->graph, weighted, 0, NULL, false));
 }
 
+void ae_problem_read(const ae_json *config, ae_problem *problem, int64_t *num_labels, ae_err *e)
+{
+    const ae_json *kind = ae_json_get(config, "problem_type");
+    const char *name = ae_json_is_null(kind) ? "" : ae_json_string(config, "problem_type", "", e);
+    int listed = ae_json_count(ae_json_get(config, "id2label"));
+    *num_labels = ae_json_int(config, "num_labels", listed > 0 ? listed : 2, e);
+    *problem = AE_ONE_LABEL;
+    if (name && strcmp(name, "multi_label_classification") == 0) {
+        *problem = AE_MANY_LABELS;
+    } else if (*num_labels == 1 || (name && strcmp(name, "regression") == 0)) {
+        *problem = AE_REGRESSION;
+    } else if (name && *name && strcmp(name, "single_label_classification") != 0) {
+        ae_err_set(e, AE_E_VALUE,
+                   "problem_type is \"%s\"; single_label_classification, multi_label_classification and "
+                   "regression exist",
+                   name);
+    }
+    if (*num_labels < 1) {
+        ae_err_set(e, AE_E_VALUE, "num_labels is %lld; at least one label is needed", (long long)*num_labels);
+    }
+}
+
+ae_tensor *ae_problem_loss(ae_graph *g, ae_problem problem, ae_tensor *logits, ae_tensor *labels)
+{
+    switch (ae_ok(g) ? problem : AE_ONE_LABEL) {
+    case AE_REGRESSION:
+        return ae_mse_loss(g, ae_reshape(g, logits, labels->ndim, labels->shape), labels, AE_REDUCE_MEAN);
+    case AE_MANY_LABELS:
+        return ae_binary_cross_entropy_with_logits(g, logits, labels, NULL, AE_REDUCE_MEAN);
+    default:
+        return ae_cross_entropy(g, logits, labels, NULL);
+    }
+}
+
+/* Cross-entropy of positions in 0..T-1; what lies outside does not count. */
+static ae_tensor *position_loss(ae_graph *g, ae_tensor *logits, ae_tensor *positions)
+{
+    ae_cross_entropy_options o = {.ignore_index = ae_dim(logits, 1)};
+    ae_tensor *top = ae_scalar(g, positions->dtype, (double)o.ignore_index);
+    positions = ae_maximum(g, positions, ae_scalar(g, positions->dtype, 0));
+    return ae_cross_entropy(g, logits, ae_minimum(g, positions, top), &o);
+}
+
+ae_tensor *ae_io_spans(ae_io *io, ae_tensor *logits)
+{
+    ae_graph *g = io->graph;
+    ae_tensor *start = ae_squeeze(g, ae_slice(g, logits, -1, 0, 1, 1), -1);
+    ae_tensor *end = ae_squeeze(g, ae_slice(g, logits, -1, 1, 2, 1), -1);
+    ae_io_put(io, "start_logits", start);
+    ae_io_put(io, "end_logits", end);
+    ae_tensor *from = ae_io_optional(io, "start_positions"), *to = ae_io_optional(io, "end_positions");
+    if (!from || !to || !ae_ok(g)) {
+        return NULL;
+    }
+    return ae_scale(g, ae_add(g, position_loss(g, start, from), position_loss(g, end, to)), 0.5);
+}
+
 /* One line a file of models. */
 static const struct {
     const ae_zoo_model *models;
     const int *count;
 } families[] = {
     {ae_bert_models, &ae_bert_model_count},
+    {ae_gpt2_models, &ae_gpt2_model_count},
 };
 
 enum { FAMILIES = sizeof families / sizeof families[0] };

@@ -30,6 +30,21 @@ AE_API void ae_io_put(ae_io *io, const char *name, const ae_tensor *t);
 /* The sum of output * weight over all elements, for the input `weight_name`: a linear probe as loss. */
 AE_API ae_tensor *ae_io_probe(ae_io *io, ae_tensor *output, const char *weight_name);
 
+/* What a classifier's labels are: "problem_type" of Hugging Face's configurations. */
+typedef enum ae_problem { AE_ONE_LABEL, AE_MANY_LABELS, AE_REGRESSION } ae_problem;
+
+/* Reads "problem_type" (one label when it is null) and the number of labels ("num_labels", or the length of "id2label",
+ * or 2); a single label is regression. */
+AE_API void ae_problem_read(const ae_json *config, ae_problem *problem, int64_t *num_labels, ae_err *e);
+
+/* The loss of a problem: cross-entropy of ids, binary cross-entropy of (B,labels) floats, or squared error. */
+AE_API ae_tensor *ae_problem_loss(ae_graph *g, ae_problem problem, ae_tensor *logits, ae_tensor *labels);
+
+/* Extractive question answering from logits (B,T,2): puts start_logits and end_logits, and returns the mean of both
+ * cross-entropies over all T positions, or NULL without start_positions and end_positions. Positions outside the
+ * sequence do not count. */
+AE_API ae_tensor *ae_io_spans(ae_io *io, ae_tensor *logits);
+
 typedef struct ae_zoo_model {
     const char *name;       /* "bert" */
     const char *class_name; /* "BertForPreTraining", as in "architectures" of config.json */
