@@ -10,28 +10,32 @@
 
 enum { PARALLEL_FROM = 65536, CHUNK = 16384 };
 
-void ae_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t words[4])
+static inline void philox_round(uint32_t *c0, uint32_t *c1, uint32_t *c2, uint32_t *c3, uint32_t k0, uint32_t k1)
 {
-    uint32_t c0 = counter[0];
-    uint32_t c1 = counter[1];
-    uint32_t c2 = counter[2];
-    uint32_t c3 = counter[3];
+    uint64_t a = (uint64_t)*c0 * 0xd2511f53u;
+    uint64_t b = (uint64_t)*c2 * 0xcd9e8d57u;
+    *c0 = (uint32_t)(b >> 32) ^ *c1 ^ k0;
+    *c1 = (uint32_t)b;
+    *c2 = (uint32_t)(a >> 32) ^ *c3 ^ k1;
+    *c3 = (uint32_t)a;
+}
+
+static inline void philox(const uint32_t key[2], const uint32_t counter[4], uint32_t words[4])
+{
+    uint32_t c[4] = {counter[0], counter[1], counter[2], counter[3]};
     uint32_t k0 = key[0];
     uint32_t k1 = key[1];
     for (int round = 0; round < 10; round++) {
-        uint64_t a = (uint64_t)c0 * 0xd2511f53u;
-        uint64_t b = (uint64_t)c2 * 0xcd9e8d57u;
-        c0 = (uint32_t)(b >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)b;
-        c2 = (uint32_t)(a >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)a;
+        philox_round(&c[0], &c[1], &c[2], &c[3], k0, k1);
         k0 += 0x9e3779b9u;
         k1 += 0xbb67ae85u;
     }
-    words[0] = c0;
-    words[1] = c1;
-    words[2] = c2;
-    words[3] = c3;
+    memcpy(words, c, sizeof c);
+}
+
+void ae_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t words[4])
+{
+    philox(key, counter, words);
 }
 
 /* ---- keys ---- */
@@ -47,9 +51,9 @@ ae_random_key ae_random_key_make(uint64_t seed, uint64_t step, uint32_t round, u
     uint32_t words[4];
     const uint32_t seed_key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
     const uint32_t where[4] = {(uint32_t)step, (uint32_t)(step >> 32), round, rank};
-    ae_philox(seed_key, where, words);
+    philox(seed_key, where, words);
     const uint32_t which[4] = {(uint32_t)draw, (uint32_t)(draw >> 32), words[2], words[3]};
-    ae_philox(words, which, words);
+    philox(words, which, words);
     return key_from(words);
 }
 
@@ -59,16 +63,16 @@ ae_random_key ae_random_subkey(const ae_random_key *key, uint64_t index)
     uint32_t words[4];
     const uint32_t counter[4] = {(uint32_t)index, (uint32_t)(index >> 32) ^ 0x80000000u, key->stream[0],
                                  key->stream[1]};
-    ae_philox(key->key, counter, words);
+    philox(key->key, counter, words);
     return key_from(words);
 }
 
 /* ---- words and uniform numbers ---- */
 
-static void block_at(const ae_random_key *key, uint64_t block, uint32_t words[4])
+static inline void block_at(const ae_random_key *key, uint64_t block, uint32_t words[4])
 {
     const uint32_t counter[4] = {(uint32_t)block, (uint32_t)(block >> 32), key->stream[0], key->stream[1]};
-    ae_philox(key->key, counter, words);
+    philox(key->key, counter, words);
 }
 
 uint32_t ae_random_word(const ae_random_key *key, uint64_t element)
@@ -136,76 +140,157 @@ uint64_t ae_random_threshold(double p)
 
 /* ---- elementary functions in double, by their series: error a few units of the last place ---- */
 
-/* ln u for a positive normal u: u = m·2^k, m in [√½,√2); ln m = 2 artanh s, s = (m − 1)/(m + 1), |s| < 0.172. */
-static double log_of(double u)
+/* Adding 1.5·2^52 rounds to an integer, which then stands in the low bits. */
+static const double rounder = 0x1.8p52;
+
+static inline uint64_t bits_of(double x)
 {
-    uint64_t bits;
-    memcpy(&bits, &u, sizeof bits);
-    uint64_t shifted = bits - UINT64_C(0x3fe6a09e667f3bcd);
-    int64_t k = (int64_t)(shifted >> 52);
-    k = k >= 2048 ? k - 4096 : k;
-    bits = (shifted & UINT64_C(0x000fffffffffffff)) + UINT64_C(0x3fe6a09e667f3bcd);
-    double m;
-    memcpy(&m, &bits, sizeof m);
+    uint64_t u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+static inline double double_of(uint64_t u)
+{
+    double x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* ln u for a positive normal u: u = m·2^k, m in [√½,√2); ln m = 2 artanh s, s = (m − 1)/(m + 1), |s| < 0.172. The
+ * exponent becomes a number by standing in the fraction of 2^52: no conversion, so that loops vectorise everywhere. */
+static inline double log_of(double u)
+{
+    const uint64_t root_half = UINT64_C(0x3fe6a09e667f3bcd);
+    uint64_t shifted = bits_of(u) - root_half + (UINT64_C(1024) << 52);
+    double k = double_of((shifted >> 52) | UINT64_C(0x4330000000000000)) - (0x1p52 + 1024);
+    double m = double_of((shifted & UINT64_C(0x000fffffffffffff)) + root_half);
     double s = (m - 1) / (m + 1);
     double z = s * s;
     double series = 1.0 / 21;
-    for (int i = 19; i >= 1; i -= 2) {
-        series = series * z + 1.0 / i;
+    series = series * z + 1.0 / 19;
+    series = series * z + 1.0 / 17;
+    series = series * z + 1.0 / 15;
+    series = series * z + 1.0 / 13;
+    series = series * z + 1.0 / 11;
+    series = series * z + 1.0 / 9;
+    series = series * z + 1.0 / 7;
+    series = series * z + 1.0 / 5;
+    series = series * z + 1.0 / 3;
+    series = series * z + 1.0;
+    return k * 0.69314718055994530942 + 2 * s * series;
+}
+
+/* One step of the series 1 − z/(i(i+1))·(1 − z/((i+2)(i+3))·(...)). */
+static inline double series_step(double inner, double z, double i)
+{
+    return 1 - inner * z * (1.0 / (i * (i + 1)));
+}
+
+static inline double sine_series(double z)
+{
+    double s = series_step(1, z, 16);
+    s = series_step(s, z, 14);
+    s = series_step(s, z, 12);
+    s = series_step(s, z, 10);
+    s = series_step(s, z, 8);
+    s = series_step(s, z, 6);
+    s = series_step(s, z, 4);
+    return series_step(s, z, 2);
+}
+
+static inline double cosine_series(double z)
+{
+    double c = series_step(1, z, 15);
+    c = series_step(c, z, 13);
+    c = series_step(c, z, 11);
+    c = series_step(c, z, 9);
+    c = series_step(c, z, 7);
+    c = series_step(c, z, 5);
+    c = series_step(c, z, 3);
+    return series_step(c, z, 1);
+}
+
+enum { BATCH = 32 }; /* Philox blocks made at once */
+
+/* Box and Muller's transform: pairs of independent normals z[2i], z[2i+1] from uniforms u[i] in (0,1), v[i] in [0,1).
+ * The angle 2π·v is taken to the nearest quarter turn, then by the series on ±π/4. */
+static void box_muller(const double *u, const double *v, double *z, int pairs)
+{
+#pragma omp simd
+    for (int i = 0; i < pairs; i++) {
+        double radius = sqrt(-2 * log_of(u[i]));
+        double shifted = 4 * v[i] + rounder;
+        uint64_t quarter = bits_of(shifted);
+        double x = (4 * v[i] - (shifted - rounder)) * 1.57079632679489661923;
+        double s = x * sine_series(x * x);
+        double c = cosine_series(x * x);
+        uint64_t odd = 0 - (quarter & 1); /* cos and sin change places, with a sign */
+        uint64_t turned = (quarter & 2) << 62;
+        uint64_t cosine = (bits_of(c) & ~odd) | ((bits_of(s) ^ (UINT64_C(1) << 63)) & odd);
+        uint64_t sine = (bits_of(s) & ~odd) | (bits_of(c) & odd);
+        z[2 * i] = radius * double_of(cosine ^ turned);
+        z[2 * i + 1] = radius * double_of(sine ^ turned);
     }
-    return (double)k * 0.69314718055994530942 + 2 * s * series;
 }
 
-/* cos and sin of 2π·u, 0 <= u <= 1: the nearest quarter turn, then the series on ±π/4. */
-static void turn(double u, double *cosine, double *sine)
+/* The words of `count` Philox blocks from `block` on, the four of each in columns. */
+static void blocks_at(const ae_random_key *key, uint64_t block, int count, uint32_t words[4][BATCH])
 {
-    int quarter = (int)(4 * u + 0.5);
-    double x = (4 * u - quarter) * 1.57079632679489661923;
-    double z = x * x;
-    double s = 1;
-    double c = 1;
-    for (int i = 16; i >= 2; i -= 2) {
-        s = 1 - s * z * (1.0 / (i * (i + 1)));
-        c = 1 - c * z * (1.0 / (i * (i - 1)));
+#pragma omp simd
+    for (int i = 0; i < count; i++) {
+        uint64_t at = block + (uint64_t)i;
+        uint32_t c0 = (uint32_t)at;
+        uint32_t c1 = (uint32_t)(at >> 32);
+        uint32_t c2 = key->stream[0];
+        uint32_t c3 = key->stream[1];
+        uint32_t k0 = key->key[0];
+        uint32_t k1 = key->key[1];
+        for (int round = 0; round < 10; round++) {
+            philox_round(&c0, &c1, &c2, &c3, k0, k1);
+            k0 += 0x9e3779b9u;
+            k1 += 0xbb67ae85u;
+        }
+        words[0][i] = c0;
+        words[1][i] = c1;
+        words[2][i] = c2;
+        words[3][i] = c3;
     }
-    s *= x;
-    *cosine = quarter & 1 ? -s : c;
-    *sine = quarter & 1 ? c : s;
-    if (quarter & 2) {
-        *cosine = -*cosine;
-        *sine = -*sine;
+}
+
+/* The normals of `count` <= BATCH blocks: four a block for f32, from 32-bit uniforms; two for f64. */
+static void normals_f32(const ae_random_key *key, uint64_t block, int count, double z[4 * BATCH])
+{
+    uint32_t words[4][BATCH];
+    double u[2 * BATCH];
+    double v[2 * BATCH];
+    blocks_at(key, block, count, words);
+    for (int i = 0; i < count; i++) {
+        u[2 * i] = (words[0][i] + 0.5) * 0x1p-32;
+        v[2 * i] = words[1][i] * 0x1p-32;
+        u[2 * i + 1] = (words[2][i] + 0.5) * 0x1p-32;
+        v[2 * i + 1] = words[3][i] * 0x1p-32;
     }
+    box_muller(u, v, z, 2 * count);
 }
 
-/* Two independent normals from two uniforms, u in (0,1). */
-static void box_muller(double u, double v, double pair[2])
+static void normals_f64(const ae_random_key *key, uint64_t block, int count, double z[4 * BATCH])
 {
-    double radius = sqrt(-2 * log_of(u));
-    turn(v, &pair[0], &pair[1]);
-    pair[0] *= radius;
-    pair[1] *= radius;
-}
-
-/* The normals of one Philox block: four for f32, from 32-bit uniforms; two for f64. */
-static void normals_f32(const ae_random_key *key, uint64_t block, double z[4])
-{
-    uint32_t words[4];
-    block_at(key, block, words);
-    box_muller((words[0] + 0.5) * 0x1p-32, words[1] * 0x1p-32, z);
-    box_muller((words[2] + 0.5) * 0x1p-32, words[3] * 0x1p-32, z + 2);
-}
-
-static void normals_f64(const ae_random_key *key, uint64_t block, double z[4])
-{
-    uint32_t words[4];
-    block_at(key, block, words);
-    box_muller(((double)(join(words) >> 12) + 0.5) * 0x1p-52, unit_of(join(words + 2)), z);
+    uint32_t words[4][BATCH];
+    double u[BATCH];
+    double v[BATCH];
+    blocks_at(key, block, count, words);
+    for (int i = 0; i < count; i++) {
+        u[i] = ((double)(((uint64_t)words[0][i] << 32 | words[1][i]) >> 12) + 0.5) * 0x1p-52;
+        v[i] = unit_of((uint64_t)words[2][i] << 32 | words[3][i]);
+    }
+    box_muller(u, v, z, count);
 }
 
 double ae_random_gauss(const ae_random_key *key, uint64_t element)
 {
-    double z[4];
-    normals_f64(key, element / 2, z);
+    double z[4 * BATCH];
+    normals_f64(key, element / 2, 1, z);
     return z[element % 2];
 }
 
@@ -235,18 +320,21 @@ static void run(chunk_filler chunk, const fill *f, int64_t n)
     }
 }
 
-/* The part of y[from..to-1] that one Philox block of some width fills; a block may be cut at either end. */
+/* The part of y[from..end-1] that BATCH Philox blocks of some width fill; the first and last block may be cut. */
 typedef struct span {
     uint64_t block;
-    int64_t start; /* the index in y of the block's first element; below `from` in a cut block */
+    int blocks;
+    int64_t start; /* the index in y of the first block's first element; below `from` in a cut block */
     int64_t from, to;
 } span;
 
 static span span_at(const fill *f, int64_t i, int64_t end, int width)
 {
     uint64_t element = f->first + (uint64_t)i;
-    span s = {element / (unsigned)width, i - (int64_t)(element % (unsigned)width), i, 0};
-    s.to = s.start + width < end ? s.start + width : end;
+    span s = {element / (unsigned)width, 0, i - (int64_t)(element % (unsigned)width), i, 0};
+    int64_t full = s.start + (int64_t)width * BATCH;
+    s.to = full < end ? full : end;
+    s.blocks = (int)((s.to - s.start + width - 1) / width);
     return s;
 }
 
@@ -254,11 +342,11 @@ static void chunk_u32(const fill *f, int64_t from, int64_t to)
 {
     uint32_t *y = f->y;
     for (span s = {.to = from}; s.to < to;) {
-        uint32_t words[4];
+        uint32_t words[4][BATCH];
         s = span_at(f, s.to, to, 4);
-        block_at(f->key, s.block, words);
+        blocks_at(f->key, s.block, s.blocks, words);
         for (int64_t i = s.from; i < s.to; i++) {
-            y[i] = words[i - s.start];
+            y[i] = words[(i - s.start) % 4][(i - s.start) / 4];
         }
     }
 }
@@ -268,11 +356,11 @@ static void chunk_uniform_f32(const fill *f, int64_t from, int64_t to)
     float *y = f->y;
     float below = nextafterf((float)f->b, (float)f->a);
     for (span s = {.to = from}; s.to < to;) {
-        uint32_t words[4];
+        uint32_t words[4][BATCH];
         s = span_at(f, s.to, to, 4);
-        block_at(f->key, s.block, words);
+        blocks_at(f->key, s.block, s.blocks, words);
         for (int64_t i = s.from; i < s.to; i++) {
-            float v = (float)(f->a + (f->b - f->a) * ((words[i - s.start] >> 8) * 0x1p-24));
+            float v = (float)(f->a + (f->b - f->a) * ((words[(i - s.start) % 4][(i - s.start) / 4] >> 8) * 0x1p-24));
             y[i] = v < (float)f->b ? v : below; /* rounding may reach hi */
         }
     }
@@ -292,9 +380,9 @@ static void chunk_normal_f32(const fill *f, int64_t from, int64_t to)
 {
     float *y = f->y;
     for (span s = {.to = from}; s.to < to;) {
-        double z[4] = {0};
+        double z[4 * BATCH];
         s = span_at(f, s.to, to, 4);
-        normals_f32(f->key, s.block, z);
+        normals_f32(f->key, s.block, s.blocks, z);
         for (int64_t i = s.from; i < s.to; i++) {
             y[i] = (float)(f->a + f->b * z[i - s.start]);
         }
@@ -305,9 +393,9 @@ static void chunk_normal_f64(const fill *f, int64_t from, int64_t to)
 {
     double *y = f->y;
     for (span s = {.to = from}; s.to < to;) {
-        double z[4] = {0};
+        double z[4 * BATCH];
         s = span_at(f, s.to, to, 2);
-        normals_f64(f->key, s.block, z);
+        normals_f64(f->key, s.block, s.blocks, z);
         for (int64_t i = s.from; i < s.to; i++) {
             y[i] = f->a + f->b * z[i - s.start];
         }
@@ -330,9 +418,9 @@ static void chunk_truncated_f32(const fill *f, int64_t from, int64_t to)
 {
     float *y = f->y;
     for (span s = {.to = from}; s.to < to;) {
-        double z[4] = {0};
+        double z[4 * BATCH];
         s = span_at(f, s.to, to, 4);
-        normals_f32(f->key, s.block, z);
+        normals_f32(f->key, s.block, s.blocks, z);
         for (int64_t i = s.from; i < s.to; i++) {
             double v = z[i - s.start];
             v = fabs(v) <= 2 ? v : again(f->key, f->first + (uint64_t)i);
@@ -345,9 +433,9 @@ static void chunk_truncated_f64(const fill *f, int64_t from, int64_t to)
 {
     double *y = f->y;
     for (span s = {.to = from}; s.to < to;) {
-        double z[4] = {0};
+        double z[4 * BATCH];
         s = span_at(f, s.to, to, 2);
-        normals_f64(f->key, s.block, z);
+        normals_f64(f->key, s.block, s.blocks, z);
         for (int64_t i = s.from; i < s.to; i++) {
             double v = z[i - s.start];
             v = fabs(v) <= 2 ? v : again(f->key, f->first + (uint64_t)i);
@@ -377,11 +465,11 @@ static void chunk_bernoulli(const fill *f, int64_t from, int64_t to)
     uint8_t *y = f->y;
     uint64_t threshold = ae_random_threshold(f->a);
     for (span s = {.to = from}; s.to < to;) {
-        uint32_t words[4];
+        uint32_t words[4][BATCH];
         s = span_at(f, s.to, to, 4);
-        block_at(f->key, s.block, words);
+        blocks_at(f->key, s.block, s.blocks, words);
         for (int64_t i = s.from; i < s.to; i++) {
-            y[i] = words[i - s.start] < threshold;
+            y[i] = words[(i - s.start) % 4][(i - s.start) / 4] < threshold;
         }
     }
 }

@@ -35,7 +35,7 @@ AE_API void ae_philox(const uint32_t key[2], const uint32_t counter[4], uint32_t
 
 AE_API uint32_t ae_random_word(const ae_random_key *key, uint64_t element); /* uniform on 0..2^32-1 */
 AE_API double ae_random_unit(const ae_random_key *key, uint64_t element);   /* uniform on [0,1), 53 bits */
-AE_API double ae_random_gauss(const ae_random_key *key, uint64_t element);  /* standard normal, as fill_f64 */
+AE_API double ae_random_gauss(const ae_random_key *key, uint64_t element);  /* that element of ae_random_normal_f64 */
 
 /* Uniform on lo..hi-1; lo when hi <= lo. */
 AE_API int64_t ae_random_int(const ae_random_key *key, uint64_t element, int64_t lo, int64_t hi);
