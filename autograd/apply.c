@@ -318,6 +318,7 @@ static int run(ae_call *c)
 int ae_apply_n(ae_graph *g, const ae_op *op, ae_tensor *const *in, int n, const void *attr, size_t attr_size,
                ae_tensor **out)
 {
+    op = op == g->replaced ? g->replacement : op;
     ae_call c = {.graph = g, .op = op, .n_in = n, .n_out = op->n_out, .attr_size = attr_size};
     bool local[16];
     union {

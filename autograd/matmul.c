@@ -187,7 +187,7 @@ static ae_tensor *flat_matmul(ae_graph *g, ae_tensor *a, ae_tensor *b)
     memcpy(shape, a->shape, sizeof shape);
     int64_t k = shape[a->ndim - 1];
     shape[a->ndim - 1] = b->shape[1];
-    ae_tensor *rows = ae_reshape(g, a, 2, (int64_t[]){k ? ae_numel(a) / k : 0, k});
+    ae_tensor *rows = ae_reshape(g, a, 2, (int64_t[]){ae_shape_numel(a->ndim - 1, a->shape), k});
     ae_tensor *y = ae_apply(g, &ae_op_matmul, (ae_tensor *[]){rows, b}, 2, NULL, 0);
     return ae_reshape(g, y, a->ndim, shape);
 }
@@ -257,7 +257,8 @@ static int linear_shape(ae_call *c)
 static ae_tensor *as_rows(ae_graph *g, ae_tensor *x)
 {
     int64_t k = x->ndim ? x->shape[x->ndim - 1] : 1;
-    int64_t shape[2] = {k ? ae_numel(x) / k : 0, k}, strides[2] = {k, 1};
+    int64_t rows = x->ndim ? ae_shape_numel(x->ndim - 1, x->shape) : 1; /* not numel / k: k may be 0 */
+    int64_t shape[2] = {rows, k}, strides[2] = {k, 1};
     if (x->ndim == 2 && x->strides[1] == 1 && x->strides[0] >= k) {
         return x;
     }

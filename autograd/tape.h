@@ -71,6 +71,8 @@ struct ae_graph {
     ae_tensor bad;
     ae_tensors *sink;              /* of ae_observe */
     struct backward_run *backward; /* the run that is under way, if any */
+    const ae_op *replaced;         /* for tests: calls of this op, when not NULL, */
+    const ae_op *replacement;      /* run this one, a copy with a broken derivative */
     ae_param_final_fn param_final;
     void *param_final_user;
 };

@@ -1,4 +1,5 @@
 #include "op_harness.h"
+#include "autograd/tape.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -78,6 +79,9 @@ static ae_tensor *input(ae_sample *s, const char *shape, bool differentiable, ae
     h_input *in = &h->in[h->next];
     if (!h->made) {
         in->ndim = parse_shape(shape, in->shape);
+        for (int k = 0; k < in->ndim; k++) {
+            in->shape[k] = in->shape[k] == h->zero_extent ? 0 : in->shape[k];
+        }
         in->n = ae_shape_numel(in->ndim, in->shape);
         in->values = calloc((size_t)in->n + 1, sizeof(double));
         in->grad = calloc((size_t)in->n + 1, sizeof(double));
@@ -172,6 +176,8 @@ ae_tensor *h_build(harness *h)
     h->next = 0;
     h->op->sample(&s);
     h->made = true;
+    const ae_op *replaced = g->replaced; /* what follows must not be broken too */
+    g->replaced = NULL;
     int64_t n = 0;
     for (int i = 0; i < AE_MAX_OUT; i++) {
         n += s.out[i] && ae_dtype_is_float(s.out[i]->dtype) ? ae_numel(s.out[i]) : 0;
@@ -195,6 +201,7 @@ ae_tensor *h_build(harness *h)
         at += m;
     }
     h->n_outputs = at;
+    g->replaced = replaced;
     return total ? total : ae_scalar(g, AE_F64, 0.0);
 }
 

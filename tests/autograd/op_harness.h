@@ -26,9 +26,10 @@ typedef struct harness {
     int variant;
     ae_dtype dtype;
     layout layout;
-    unsigned flags;    /* of ae_graph_begin */
-    int no_grad_input; /* this input asks for no gradient; -1 for none */
-    bool made;         /* the values exist already */
+    unsigned flags;      /* of ae_graph_begin */
+    int64_t zero_extent; /* axes of this extent are made empty; 0 for none */
+    int no_grad_input;   /* this input asks for no gradient; -1 for none */
+    bool made;           /* the values exist already */
     int count, next;
     h_input in[H_MAX_INPUTS];
     uint64_t random;
