@@ -1040,6 +1040,9 @@ static void products(void)
             check_product(&p);
         }
     }
+    product packed[] = {{70, 200, 100, 1, false, true}, {41, 140, 70, 2, true, false}};
+    check_product(&packed[0]);
+    check_product(&packed[1]);
     product empty[] = {{0, 5, 5, 1, false, false}, {5, 0, 5, 1, false, true}};
     check_product(&empty[0]);
     check_product(&empty[1]);
