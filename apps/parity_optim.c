@@ -73,6 +73,14 @@ static void read_options(const ae_json *o, ae_optim_config *c, ae_err *e)
     c->dampening = ae_json_double(o, "dampening", c->dampening, e);
     c->nesterov = ae_json_bool(o, "nesterov", c->nesterov, e);
     c->amsgrad = ae_json_bool(o, "amsgrad", c->amsgrad, e);
+    c->rho = ae_json_double(o, "rho", c->rho, e);
+    c->rho = strcmp(c->rule, "rmsprop") == 0 ? ae_json_double(o, "alpha", c->rho, e) : c->rho;
+    c->alpha = strcmp(c->rule, "asgd") == 0 ? ae_json_double(o, "alpha", c->alpha, e) : c->alpha;
+    c->centered = ae_json_bool(o, "centered", c->centered, e);
+    c->lr_decay = ae_json_double(o, "lr_decay", c->lr_decay, e);
+    c->accumulator = ae_json_double(o, "initial_accumulator_value", c->accumulator, e);
+    c->lambda = ae_json_double(o, "lambd", c->lambda, e);
+    c->averaging_start = ae_json_double(o, "t0", c->averaging_start, e);
     c->correct_bias = ae_json_bool(o, "correct_bias", c->correct_bias, e);
     c->scale_parameter = ae_json_bool(o, "scale_parameter", c->scale_parameter, e);
     c->relative_step = ae_json_bool(o, "relative_step", c->relative_step, e);
@@ -178,6 +186,21 @@ static void put_norms(const ae_case *c, const double *norms, int64_t steps, ae_t
     }
 }
 
+/* Adds mean.<name> of an averaging rule, when expected has it. */
+static void put_means(const ae_case *c, const ae_model *m, ae_optimizer *opt, ae_tensors *outputs, ae_err *e)
+{
+    char name[640];
+    snprintf(name, sizeof name, "mean.%s", ae_model_at(m, 0).name);
+    if (!ae_tensors_get(c->expected, name) || ae_optimizer_use_mean(opt, e) != 0) {
+        return;
+    }
+    for (int i = 0; i < ae_model_count(m); i++) {
+        ae_param_info p = ae_model_at(m, i);
+        snprintf(name, sizeof name, "mean.%s", p.name);
+        ae_tensors_add_copy(outputs, name, p.tensor, e);
+    }
+}
+
 static int run_steps(const ae_case *c, ae_model *m, ae_graph *g, const ae_json *options, ae_tensors *outputs, ae_err *e)
 {
     const ae_tensor *rows = ae_tensors_at(c->inputs, 0);
@@ -196,6 +219,7 @@ static int run_steps(const ae_case *c, ae_model *m, ae_graph *g, const ae_json *
         }
     }
     if (e->code == AE_OK && norms) {
+        put_means(c, m, opt, outputs, e);
         put_norms(c, norms, steps, outputs, e);
     }
     free(norms);

@@ -133,8 +133,8 @@ int optim_check(const ae_optim_config *c, ae_err *e)
     }
     if (!optim_find(c->rule)) {
         const char *near = ae_nearest_name(c->rule, names, RULES);
-        return ae_err_set(e, AE_E_VALUE, "optimizer: there is no rule %s; %s%s", c->rule,
-                          near ? "did you mean " : "see AE_OPTIM_RULES", near ? near : "");
+        return ae_err_set(e, AE_E_VALUE, "optimizer: there is no rule %s; %s%s%s", c->rule,
+                          near ? "did you mean " : "see AE_OPTIM_RULES", near ? near : "", near ? "?" : "");
     }
     if (check_numbers(c, e) != 0) {
         return -1;

@@ -260,8 +260,8 @@ int ae_schedule_check(const ae_schedule *s, ae_err *e)
 {
     if (find(s->name) < 0) {
         const char *near = ae_nearest_name(s->name, names, ROWS);
-        return ae_err_set(e, AE_E_VALUE, "schedule: there is no schedule %s; %s%s", s->name,
-                          near ? "did you mean " : "see AE_SCHEDULES", near ? near : "");
+        return ae_err_set(e, AE_E_VALUE, "schedule: there is no schedule %s; %s%s%s", s->name,
+                          near ? "did you mean " : "see AE_SCHEDULES", near ? near : "", near ? "?" : "");
     }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         double x;

@@ -57,7 +57,7 @@ static void test_every_case(void **state)
         }
     }
     closedir(folder);
-    assert_int_equal(cases, 19);
+    assert_int_equal(cases, 28);
 }
 
 static ae_case *open_case(const char *name)
