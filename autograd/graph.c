@@ -268,7 +268,9 @@ ae_tensor *ae_empty(ae_graph *g, ae_dtype dtype, int ndim, const int64_t *shape)
     }
     t->dtype = dtype;
     t->ndim = ndim;
-    memcpy(t->shape, shape, (size_t)ndim * sizeof *shape);
+    if (ndim > 0) { /* shape may be NULL for a scalar */
+        memcpy(t->shape, shape, (size_t)ndim * sizeof *shape);
+    }
     ae_shape_strides(ndim, shape, t->strides);
     ae_storage *s = ae_storage_new(g->pool, (size_t)n * ae_dtype_size(dtype));
     if (!s) {
