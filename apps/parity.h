@@ -37,6 +37,8 @@ AE_API int ae_case_run(const ae_case *c, bool packed, ae_tensors *outputs, ae_er
 
 /* The kinds, one function each; ae_case_run chooses. */
 AE_API int ae_case_run_model(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e);
+AE_API int ae_case_run_steps(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e);
+AE_API int ae_case_run_decode(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e);
 AE_API int ae_case_run_optimizer(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e); /* packed: no matter */
 AE_API int ae_case_run_schedule(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e);  /* packed: no matter */
 

@@ -89,9 +89,8 @@ int ae_case_run(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e)
         const char *kind;
         int (*run)(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e);
     } kinds[] = {
-        {"model", ae_case_run_model},
-        {"optimizer", ae_case_run_optimizer},
-        {"schedule", ae_case_run_schedule},
+        {"model", ae_case_run_model},         {"steps", ae_case_run_steps},       {"decode", ae_case_run_decode},
+        {"optimizer", ae_case_run_optimizer}, {"schedule", ae_case_run_schedule},
     };
     const char *kind = ae_case_kind(c);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

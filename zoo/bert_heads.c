@@ -296,15 +296,15 @@ static ae_tensor *run_choices(const void *self, ae_io *io)
 #define PAPER "Devlin et al. 2018, arXiv:1810.04805"
 
 const ae_zoo_model ae_bert_models[] = {
-    {"bert", "BertModel", PAPER, sizeof(struct ae_bert), build_bare, run_bare, true},
-    {"bert", "BertForPreTraining", PAPER, sizeof(struct ae_bert), build_pretraining, run_pretraining, true},
-    {"bert", "BertForMaskedLM", PAPER, sizeof(struct ae_bert), build_mlm, run_mlm, true},
-    {"bert", "BertLMHeadModel", PAPER, sizeof(struct ae_bert), build_mlm, run_causal, true},
+    {"bert", "BertModel", PAPER, sizeof(struct ae_bert), build_bare, run_bare, true, NULL},
+    {"bert", "BertForPreTraining", PAPER, sizeof(struct ae_bert), build_pretraining, run_pretraining, true, NULL},
+    {"bert", "BertForMaskedLM", PAPER, sizeof(struct ae_bert), build_mlm, run_mlm, true, NULL},
+    {"bert", "BertLMHeadModel", PAPER, sizeof(struct ae_bert), build_mlm, run_causal, true, NULL},
     {"bert", "BertForNextSentencePrediction", PAPER, sizeof(struct ae_bert), build_next_sentence, run_next_sentence,
-     true},
-    {"bert", "BertForSequenceClassification", PAPER, sizeof(struct ae_bert), build_classes, run_classes, true},
-    {"bert", "BertForTokenClassification", PAPER, sizeof(struct ae_bert), build_tags, run_tags, true},
-    {"bert", "BertForQuestionAnswering", PAPER, sizeof(struct ae_bert), build_spans, run_spans, false},
-    {"bert", "BertForMultipleChoice", PAPER, sizeof(struct ae_bert), build_choices, run_choices, true},
+     true, NULL},
+    {"bert", "BertForSequenceClassification", PAPER, sizeof(struct ae_bert), build_classes, run_classes, true, NULL},
+    {"bert", "BertForTokenClassification", PAPER, sizeof(struct ae_bert), build_tags, run_tags, true, NULL},
+    {"bert", "BertForQuestionAnswering", PAPER, sizeof(struct ae_bert), build_spans, run_spans, false, NULL},
+    {"bert", "BertForMultipleChoice", PAPER, sizeof(struct ae_bert), build_choices, run_choices, true, NULL},
 };
 const int ae_bert_model_count = sizeof ae_bert_models / sizeof ae_bert_models[0];

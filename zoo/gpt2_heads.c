@@ -341,14 +341,31 @@ static ae_tensor *run_spans(const void *self, ae_io *io)
     return ae_io_spans(io, ae_linear(io->graph, &p->head, ae_gpt2_encode(io->graph, p, &in)));
 }
 
+static ae_tensor *decode(ae_graph *g, const void *self, ae_tensor *ids, ae_tensor *position_ids, ae_tensor *mask,
+                         ae_kv_cache *cache)
+{
+    const struct ae_gpt2 *p = self;
+    ae_frame f = ae_frame_open(g);
+    ae_gpt2_inputs in = {.input_ids = ids, .position_ids = position_ids, .attention_mask = mask, .cache = cache};
+    ae_tensor *states = ae_gpt2_encode(g, p, &in);
+    ae_tensor *last = ae_squeeze(g, ae_slice(g, states, 1, -1, INT64_MAX, 1), 1);
+    return ae_frame_return(f, ae_gpt2_logits(g, p, last));
+}
+
+static ae_decoder decoder_of(const void *self)
+{
+    const ae_gpt2_config *c = &((const struct ae_gpt2 *)self)->config;
+    return (ae_decoder){decode, self, (int)c->n_layer, c->n_embd, c->vocab_size, c->n_positions};
+}
+
 #define PAPER "Radford et al. 2019"
 
 const ae_zoo_model ae_gpt2_models[] = {
-    {"gpt2", "GPT2Model", PAPER, sizeof(struct ae_gpt2), build_bare, run_bare, true},
-    {"gpt2", "GPT2LMHeadModel", PAPER, sizeof(struct ae_gpt2), build_lm, run_lm, true},
-    {"gpt2", "GPT2DoubleHeadsModel", PAPER, sizeof(struct ae_gpt2), build_double_heads, run_double_heads, true},
-    {"gpt2", "GPT2ForSequenceClassification", PAPER, sizeof(struct ae_gpt2), build_classes, run_classes, true},
-    {"gpt2", "GPT2ForTokenClassification", PAPER, sizeof(struct ae_gpt2), build_tags, run_tags, true},
-    {"gpt2", "GPT2ForQuestionAnswering", PAPER, sizeof(struct ae_gpt2), build_spans, run_spans, false},
+    {"gpt2", "GPT2Model", PAPER, sizeof(struct ae_gpt2), build_bare, run_bare, true, NULL},
+    {"gpt2", "GPT2LMHeadModel", PAPER, sizeof(struct ae_gpt2), build_lm, run_lm, true, decoder_of},
+    {"gpt2", "GPT2DoubleHeadsModel", PAPER, sizeof(struct ae_gpt2), build_double_heads, run_double_heads, true, NULL},
+    {"gpt2", "GPT2ForSequenceClassification", PAPER, sizeof(struct ae_gpt2), build_classes, run_classes, true, NULL},
+    {"gpt2", "GPT2ForTokenClassification", PAPER, sizeof(struct ae_gpt2), build_tags, run_tags, true, NULL},
+    {"gpt2", "GPT2ForQuestionAnswering", PAPER, sizeof(struct ae_gpt2), build_spans, run_spans, false, NULL},
 };
 const int ae_gpt2_model_count = sizeof ae_gpt2_models / sizeof ae_gpt2_models[0];

@@ -110,12 +110,27 @@ const ae_zoo_model *ae_zoo_at(int i)
     return NULL;
 }
 
+/* Whether name is one of the words of a dotted path: "transformers.BertModel", "GPT2LMHeadModel.generate". */
+static bool names(const char *path, const char *name)
+{
+    size_t n = strlen(name);
+    for (;;) {
+        size_t word = strcspn(path, ".");
+        if (word == n && strncmp(path, name, n) == 0) {
+            return true;
+        }
+        if (!path[word]) {
+            return false;
+        }
+        path += word + 1;
+    }
+}
+
 const ae_zoo_model *ae_zoo_find(const char *class_name)
 {
-    const char *dot = strrchr(class_name, '.');
     const ae_zoo_model *model;
     for (int i = 0; (model = ae_zoo_at(i)) != NULL; i++) {
-        if (strcmp(model->class_name, dot ? dot + 1 : class_name) == 0) {
+        if (names(class_name, model->class_name)) {
             return model;
         }
     }

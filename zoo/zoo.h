@@ -7,6 +7,7 @@
 
 #include "nn/nn.h"
 #include "tensor/json.h"
+#include "zoo/generate.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -55,12 +56,14 @@ typedef struct ae_zoo_model {
     /* Runs forward, puts every output by its name; returns the loss, or NULL when the inputs hold no labels. */
     ae_tensor *(*run)(const void *self, ae_io *io);
     bool packs; /* io->packed is honoured: outputs at real positions are the same */
+    /* For language models: how to generate with it; NULL elsewhere. */
+    ae_decoder (*decoder)(const void *self);
 } ae_zoo_model;
 
 /* Row i of the list; NULL behind the last. */
 AE_API const ae_zoo_model *ae_zoo_at(int i);
 
-/* The row of a class name, with or without a module path ("transformers.BertModel"); NULL when there is none. */
+/* The row of a class name, alone or as a word of a dotted path ("transformers.BertModel"); NULL when there is none. */
 AE_API const ae_zoo_model *ae_zoo_find(const char *class_name);
 
 #ifdef __cplusplus

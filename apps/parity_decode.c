@@ -1,0 +1,32 @@
+/* Cases of generation: the ids, and the logits behind each choice. */
+#include "apps/parity_internal.h"
+
+int ae_case_run_decode(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e)
+{
+    (void)packed;
+    ae_parity_model p;
+    const ae_json *generate = ae_json_need_object(c->meta, "generate", e);
+    const ae_tensor *ids = ae_tensors_get(c->inputs, "input_ids");
+    if (!generate || !ids || ae_parity_build(c, &p, e) != 0) {
+        return ae_err_set(e, AE_E_MISSING, "%s: a case of decoding needs \"generate\" and input_ids", c->dir);
+    }
+    ae_decoder d;
+    ae_tensor *sequences = NULL, *scores = NULL;
+    if (!p.row->decoder || ae_json_int(generate, "num_beams", 1, e) != 1 ||
+        ae_json_bool(generate, "do_sample", false, e)) {
+        ae_err_set(e, AE_E_UNSUPPORTED, "%s: %s generates greedily here at most", c->dir, p.row->class_name);
+    } else {
+        d = p.row->decoder(p.self);
+        ae_generate_options o = {.max_new_tokens = ae_json_need_int(generate, "max_new_tokens", e)};
+        const ae_json *eos = ae_json_get(c->config, "eos_token_id"), *pad = ae_json_get(c->config, "pad_token_id");
+        o.eos_token_id = ae_json_is_null(eos) ? -1 : ae_json_int(c->config, "eos_token_id", -1, e);
+        o.pad_token_id = ae_json_is_null(pad) ? -1 : ae_json_int(c->config, "pad_token_id", -1, e);
+        if (!e->code && ae_generate(p.graph, &d, ids, ae_tensors_get(c->inputs, "attention_mask"), &o, &sequences,
+                                    &scores, e) == 0) {
+            ae_tensors_add(outputs, "sequences", sequences, e);
+            ae_tensors_add(outputs, "scores", scores, e);
+        }
+    }
+    ae_parity_free(&p);
+    return e->code ? -1 : 0;
+}

@@ -1,0 +1,236 @@
+#include "zoo/generate.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- choosing ------------------------------------------------------------------------------------------------------- */
+
+static int descending(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x < y) - (x > y);
+}
+
+/* The lowest logit that may be drawn: the k-th largest, and the last one needed to gather probability p. */
+static float threshold(const float *logits, int64_t n, const ae_generate_options *o, float *sorted)
+{
+    memcpy(sorted, logits, (size_t)n * sizeof *sorted);
+    qsort(sorted, (size_t)n, sizeof *sorted, descending);
+    float lowest = o->top_k > 0 && o->top_k < n ? sorted[o->top_k - 1] : sorted[n - 1];
+    if (o->top_p > 0 && o->top_p < 1) {
+        double total = 0, sum = 0;
+        for (int64_t i = 0; i < n; i++) {
+            total += exp((double)(sorted[i] - sorted[0]) / o->temperature);
+        }
+        int64_t last = 0;
+        for (; last < n - 1; last++) {
+            sum += exp((double)(sorted[last] - sorted[0]) / o->temperature) / total;
+            if (sum >= o->top_p) {
+                break;
+            }
+        }
+        lowest = sorted[last] > lowest ? sorted[last] : lowest;
+    }
+    return lowest;
+}
+
+static int64_t likeliest(const float *logits, int64_t n)
+{
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++) {
+        best = logits[i] > logits[best] ? i : best;
+    }
+    return best;
+}
+
+/* Draws with the uniform number u by walking the cumulated probabilities. */
+static int64_t draw(const float *logits, int64_t n, const ae_generate_options *o, double u, float *sorted)
+{
+    float lowest = threshold(logits, n, o, sorted);
+    double total = 0, sum = 0, top = (double)logits[likeliest(logits, n)];
+    for (int64_t i = 0; i < n; i++) {
+        total += logits[i] >= lowest ? exp(((double)logits[i] - top) / o->temperature) : 0;
+    }
+    int64_t chosen = likeliest(logits, n);
+    for (int64_t i = 0; i < n; i++) {
+        if (logits[i] >= lowest) {
+            sum += exp(((double)logits[i] - top) / o->temperature) / total;
+            chosen = i;
+            if (sum > u) {
+                break;
+            }
+        }
+    }
+    return chosen;
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------------------------- */
+
+typedef struct generation {
+    ae_graph *g;
+    const ae_decoder *decoder;
+    const ae_generate_options *options;
+    int64_t batch, start, length; /* tokens given; tokens so far */
+    ae_tensor *ids, *mask;        /* (B, T+N) */
+    ae_tensor *scores;            /* (B,N,V) or NULL */
+    bool *finished;
+    float *logits, *sorted;
+    ae_kv_cache *cache;
+} generation;
+
+/* Columns [from, to) of a (B,..) host tensor as a tensor of the graph. */
+static ae_tensor *columns(ae_graph *g, const ae_tensor *t, int64_t from, int64_t to)
+{
+    ae_tensor *all = ae_input(g, t);
+    return ae_contiguous(g, ae_slice(g, all, 1, from, to, 1));
+}
+
+/* Real tokens count from 0 in every row; padding gets 1, as in the reference. */
+static ae_tensor *positions(ae_graph *g, const generation *s, int64_t from)
+{
+    int64_t shape[2] = {s->batch, s->length - from};
+    ae_tensor *p = ae_zeros(g, AE_I64, 2, shape);
+    for (int64_t b = 0; b < s->batch && ae_ok(g); b++) {
+        int64_t at = 0;
+        for (int64_t t = 0; t < s->length; t++) {
+            bool real = ae_get_i64(s->mask, b * s->mask->shape[1] + t) != 0;
+            if (t >= from) {
+                ae_set_i64(p, b * shape[1] + t - from, real ? at : 1);
+            }
+            at += real;
+        }
+    }
+    return p;
+}
+
+static int next_logits(generation *s, int64_t from, ae_err *e)
+{
+    ae_graph *g = s->g;
+    ae_graph_begin(g, AE_EVAL);
+    ae_tensor *logits = s->decoder->fn(g, s->decoder->self, columns(g, s->ids, from, s->length), positions(g, s, from),
+                                       columns(g, s->mask, 0, s->length), s->cache);
+    if (ae_read(logits, AE_F32, s->logits, s->batch * s->decoder->vocab_size) != 0) {
+        return ae_err_set(e, ae_ok(g) ? AE_E_SHAPE : ae_graph_error(g)->code, "generate: %s",
+                          ae_ok(g) ? "the decoder's logits are not (batch, vocabulary)" : ae_graph_error(g)->message);
+    }
+    return 0;
+}
+
+/* Chooses a token for every row; returns whether a row goes on. */
+static bool extend(generation *s)
+{
+    const ae_generate_options *o = s->options;
+    int64_t v = s->decoder->vocab_size, width = s->ids->shape[1], step = s->length - s->start;
+    ae_random_key key = ae_random_key_make(o->seed, (uint64_t)step, 0, 0, 0);
+    bool any = false;
+    for (int64_t b = 0; b < s->batch; b++) {
+        const float *logits = s->logits + b * v;
+        if (s->scores) {
+            memcpy((float *)s->scores->data + (b * o->max_new_tokens + step) * v, logits, (size_t)v * sizeof *logits);
+        }
+        int64_t token = o->temperature > 0 ? draw(logits, v, o, ae_random_unit(&key, (uint64_t)b), s->sorted)
+                                           : likeliest(logits, v);
+        if (s->finished[b]) {
+            token = o->pad_token_id >= 0 ? o->pad_token_id : o->eos_token_id;
+        }
+        ae_set_i64(s->ids, b * width + s->length, token);
+        ae_set_i64(s->mask, b * width + s->length, 1);
+        s->finished[b] = s->finished[b] || (o->eos_token_id >= 0 && token == o->eos_token_id);
+        any = any || !s->finished[b];
+    }
+    s->length++;
+    return any;
+}
+
+static int prepare(generation *s, const ae_tensor *input_ids, const ae_tensor *attention_mask, bool scores, ae_err *e)
+{
+    int64_t n = s->options->max_new_tokens, v = s->decoder->vocab_size;
+    int64_t shape[2] = {s->batch, s->start + n};
+    s->ids = ae_tensor_new(AE_I64, 2, shape, e);
+    s->mask = ae_tensor_new(AE_I64, 2, shape, e);
+    s->scores = scores ? ae_tensor_new(AE_F32, 3, (int64_t[]){s->batch, n, v}, e) : NULL;
+    s->finished = calloc((size_t)s->batch + 1, sizeof *s->finished);
+    s->logits = malloc((size_t)(s->batch * v + 1) * sizeof *s->logits);
+    s->sorted = malloc((size_t)(v + 1) * sizeof *s->sorted);
+    s->cache = ae_kv_cache_new(s->decoder->layers, s->batch, shape[1], s->decoder->width, e);
+    if (e->code || !s->finished || !s->logits || !s->sorted) {
+        return ae_err_set(e, AE_E_MEMORY, "generate: no memory for %lld sequences", (long long)s->batch);
+    }
+    for (int64_t i = 0; i < s->batch * s->start; i++) {
+        int64_t at = i / s->start * shape[1] + i % s->start;
+        ae_set_i64(s->ids, at, ae_get_i64(input_ids, i));
+        ae_set_i64(s->mask, at, attention_mask ? ae_get_i64(attention_mask, i) : 1);
+    }
+    return 0;
+}
+
+static int check(const ae_decoder *d, const ae_tensor *ids, const ae_tensor *mask, const ae_generate_options *o,
+                 ae_err *e)
+{
+    char shape[AE_SHAPE_TEXT_MAX];
+    if (ids->ndim != 2 || ids->shape[1] < 1 || (mask && !ae_same_shape(ids, mask))) {
+        return ae_err_set(e, AE_E_SHAPE,
+                          "generate: input_ids are %s; they must be (batch, length) with at least one "
+                          "token, and attention_mask likewise",
+                          ae_shape_text(ids->ndim, ids->shape, shape));
+    }
+    if (o->max_new_tokens < 0 || ids->shape[1] + o->max_new_tokens > d->max_positions) {
+        return ae_err_set(e, AE_E_VALUE, "generate: %lld tokens behind %lld; the model has %lld positions",
+                          (long long)o->max_new_tokens, (long long)ids->shape[1], (long long)d->max_positions);
+    }
+    return 0;
+}
+
+/* A host tensor cut to its first n columns of `axis`, which is its second. */
+static ae_tensor *cut(ae_tensor *t, int64_t n, ae_err *e)
+{
+    if (!t || t->shape[1] == n) {
+        return t;
+    }
+    ae_tensor part = *t;
+    part.shape[1] = n;
+    ae_tensor *copy = ae_tensor_new(t->dtype, t->ndim, part.shape, e);
+    if (copy) {
+        ae_tensor_copy(copy, &part, e);
+    }
+    ae_tensor_free(t);
+    return copy;
+}
+
+int ae_generate(ae_graph *g, const ae_decoder *d, const ae_tensor *input_ids, const ae_tensor *attention_mask,
+                const ae_generate_options *options, ae_tensor **sequences, ae_tensor **scores, ae_err *e)
+{
+    ae_err local = {0};
+    e = e ? e : &local;
+    *sequences = NULL;
+    if (check(d, input_ids, attention_mask, options, e) != 0) {
+        return -1;
+    }
+    generation s = {.g = g, .decoder = d, .options = options, .batch = input_ids->shape[0]};
+    s.start = s.length = input_ids->shape[1];
+    int64_t read = 0;
+    bool more = options->max_new_tokens > 0;
+    if (prepare(&s, input_ids, attention_mask, scores != NULL, e) == 0) {
+        while (more && next_logits(&s, read, e) == 0) {
+            read = s.length;
+            more = extend(&s) && s.length < s.start + options->max_new_tokens;
+        }
+    }
+    if (!e->code) {
+        *sequences = cut(s.ids, s.length, e);
+        s.ids = NULL;
+        if (scores) {
+            *scores = cut(s.scores, s.length - s.start, e);
+            s.scores = NULL;
+        }
+    }
+    ae_tensor_free(s.ids);
+    ae_tensor_free(s.mask);
+    ae_tensor_free(s.scores);
+    ae_kv_cache_free(s.cache);
+    free(s.finished);
+    free(s.logits);
+    free(s.sorted);
+    return e->code ? -1 : 0;
+}

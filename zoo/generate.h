@@ -1,0 +1,42 @@
+/* Generation: extending sequences token by token with a decoder and its key/value cache. */
+#ifndef AE_ZOO_GENERATE_H
+#define AE_ZOO_GENERATE_H
+
+#include "nn/kv_cache.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A decoder: logits (B,V) of the token behind the last of ids (B,T), which follow what the cache holds. positions
+ * (B,T); attention_mask (B,S) over everything read, ids included. */
+typedef ae_tensor *(*ae_decode_fn)(ae_graph *g, const void *self, ae_tensor *ids, ae_tensor *positions,
+                                   ae_tensor *attention_mask, ae_kv_cache *cache);
+
+typedef struct ae_decoder {
+    ae_decode_fn fn;
+    const void *self;
+    int layers;
+    int64_t width, vocab_size, max_positions;
+} ae_decoder;
+
+/* How the next token is chosen. All zero: the likeliest one. */
+typedef struct ae_generate_options {
+    int64_t max_new_tokens;
+    int64_t eos_token_id, pad_token_id; /* below 0: none; a finished row is filled up with padding */
+    double temperature;                 /* above 0: draw from softmax(logits / temperature) */
+    int64_t top_k;                      /* above 0: only logits >= the k-th largest */
+    double top_p; /* in (0,1): the fewest likeliest tokens whose probabilities sum to at least p */
+    uint64_t seed;
+} ae_generate_options;
+
+/* Extends input_ids (B,T), host i64; attention_mask (B,T) or NULL marks real tokens (padding on the left). *sequences
+ * (B,T+N) i64 and, unless scores is NULL, *scores (B,N,V) f32, the logits behind every choice, are host tensors that
+ * the caller frees; N is max_new_tokens, or less when every row ended. Returns 0 or -1. */
+AE_API int ae_generate(ae_graph *g, const ae_decoder *d, const ae_tensor *input_ids, const ae_tensor *attention_mask,
+                       const ae_generate_options *options, ae_tensor **sequences, ae_tensor **scores, ae_err *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
