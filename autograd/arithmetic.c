@@ -245,6 +245,10 @@ static void affine_f32(const float *const *x, float *y, int64_t n, const void *a
 {
     const affine_attr *a = attr;
     float scale = (float)a->scale, shift = (float)a->shift;
+    if (shift == 0.0f) {
+        ae_kernels_get()->scale(scale, x[0], y, n);
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
         y[i] = scale * x[0][i] + shift;
     }

@@ -256,7 +256,7 @@ static int triangle_forward(ae_call *c)
     for (int64_t r = 0; r < total; r++) {
         char *row = (char *)y->data + (size_t)(r * n) * size;
         int64_t i = r % rows;
-        if (c->op == &ae_op_tril) {
+        if (c->op->name == ae_op_tril.name) {
             int64_t keep = clamp(i + k + 1, 0, n);
             memset(row + (size_t)keep * size, 0, (size_t)(n - keep) * size);
         } else {

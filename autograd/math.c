@@ -315,13 +315,20 @@ ae_tensor *ae_square(ae_graph *g, ae_tensor *x)
 /* ---- erf --------------------------------------------------------------------------------------------------------- */
 
 AE_TABLE1(erf)
+AE_TABLE2(erf_backward)
 AE_LOOP1(erf_f64, double, double, erf(x))
+
+static const ae_block_kernel erf_grad = {.f32 = erf_backward_f32};
 
 static void erf_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 {
     ae_graph *g = c->graph;
-    ae_tensor *bell = ae_exp(g, ae_neg(g, ae_square(g, c->in[0])));
-    gin[0] = ae_mul(g, gout[0], ae_scale(g, bell, M_2_SQRTPI));
+    ae_tensor *x = c->in[0];
+    gin[0] = ae_elementwise_grad(c, &erf_grad, x, gout[0]);
+    if (!gin[0]) {
+        ae_tensor *bell = ae_exp(g, ae_neg(g, ae_square(g, x)));
+        gin[0] = ae_mul(g, gout[0], ae_scale(g, bell, M_2_SQRTPI));
+    }
 }
 
 static void erf_sample(ae_sample *s)

@@ -361,7 +361,7 @@ static ae_tensor *candidate(ae_call *c, ae_tensor *x, ae_tensor *h, ae_tensor *r
 {
     ae_graph *g = c->graph;
     ae_tensor **in = c->in, *of_x = part(g, x, in[REC_W_IH], in[REC_B_IH], 2 * n, 3 * n);
-    if (c->op == &ae_op_gru_reset_before) {
+    if (c->op->name == ae_op_gru_reset_before.name) {
         ae_tensor *of_h = part(g, ae_mul(g, r, h), in[REC_W_HH], in[REC_B_HH], 2 * n, 3 * n);
         return ae_tanh(g, ae_add(g, of_x, of_h));
     }

@@ -42,15 +42,15 @@ static void begin_mutation(const ae_op *op, int input, bool zero)
     graph->replacement = &mutant.copy;
 }
 
-/* Whether the checks fail for some variant. The vjp of a fused op, and that of a cast, run in f32 alone. */
-static bool noticed(const ae_op *op)
+/* The checks of all small variants. The vjp of a fused op, and that of a cast, run in f32 alone. */
+static verdict examine(const ae_op *op)
 {
     verdict v = {0};
     for (int k = 0; k < op->samples && !v.failed; k++) {
         first_order(&v, op, k);
         fast_path(&v, op, k);
     }
-    return v.failed;
+    return v;
 }
 
 /* The inputs that get gradients in some variant. */
@@ -58,7 +58,10 @@ static unsigned inputs_with_gradient(const ae_op *op)
 {
     mutant.seen = 0;
     begin_mutation(op, -1, false);
-    assert_false(noticed(op));
+    verdict v = examine(op);
+    if (v.failed) {
+        fail_msg("nothing is broken yet: %s", v.text);
+    }
     return mutant.seen;
 }
 
@@ -76,7 +79,7 @@ static void every_broken_derivative_is_noticed(void **state)
         for (int k = 0; k < 32; k++) {
             for (int zero = 0; zero < 2 && (inputs & 1u << k); zero++) {
                 begin_mutation(list[i], k, zero);
-                if (!noticed(list[i])) {
+                if (!examine(list[i]).failed) {
                     print_error("%s: nobody notices that the gradient of input %d is %s\n", list[i]->name, k,
                                 zero ? "left out" : "negated");
                     missed++;

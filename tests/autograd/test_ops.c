@@ -53,6 +53,7 @@ static void fast_paths_agree_with_f64(void **state)
     for (int i = 0; i < ae_kernels_count(); i++) {
         assert_int_equal(ae_kernels_select(ae_kernels_at(i)->name), 0);
         for_all(fast_path, true);
+        for_all(bf16_path, false);
     }
     assert_int_equal(ae_kernels_select(NULL), 0);
 }
@@ -89,6 +90,41 @@ static void rows_are_complete(void **state)
     }
 }
 
+/* Kernels of the tables that no op of the list calls; tests/tensor/test_kernels.c has them all. */
+static bool serves_no_op(const char *name)
+{
+    static const char *const others[] = {
+        "adam.",       "sgd.",
+        "axpy.",       "sum_squares.",            /* optimizers */
+        "f16_to_f32.", "f32_to_f16.",             /* files */
+        "max.",        "dropout_add_layer_norm.", /* compositions of their own */
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (strncmp(name, others[i], strlen(others[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Runs last: a fast path that never ran would have passed every comparison. */
+static void kernels_were_called(void **state)
+{
+    int missing = 0;
+    (void)state;
+    for (int i = 0; i < AE_KERNEL_COUNT; i++) {
+        const char *name = ae_kernel_name(i), *isa = strrchr(name, '.') + 1;
+        bool here = strcmp(name, "attention.blocked") == 0 || strcmp(name, "attention.blocked.backward") == 0 ||
+                    ae_kernels_select(isa) == 0;
+        if (here && !serves_no_op(name) && ae_kernel_count_at(i) == 0) {
+            print_error("%s was never called\n", name);
+            missing++;
+        }
+    }
+    ae_kernels_select(NULL);
+    assert_int_equal(missing, 0);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -108,7 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_complete),         cmocka_unit_test(derivatives_agree_with_differences),
         cmocka_unit_test(fast_paths_agree_with_f64), cmocka_unit_test(bf16_agrees_with_f64),
-        cmocka_unit_test(zero_extents_do_not_crash),
+        cmocka_unit_test(zero_extents_do_not_crash), cmocka_unit_test(kernels_were_called),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
