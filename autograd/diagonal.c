@@ -104,8 +104,11 @@ static ae_tensor *diagonal_view(ae_graph *g, const ae_tensor *x, const diagonal_
     int64_t length = diagonal_length(a);
     shape[n] = length;
     strides[n++] = x->strides[a->axis1] + x->strides[a->axis2];
-    int64_t start = a->offset < 0 ? -a->offset * x->strides[a->axis1] : a->offset * x->strides[a->axis2];
-    return ae_view(g, x, n, shape, strides, length ? start : 0);
+    int64_t start = 0; /* an empty diagonal may have any offset, INT64_MIN too */
+    if (length > 0) {
+        start = a->offset < 0 ? -a->offset * x->strides[a->axis1] : a->offset * x->strides[a->axis2];
+    }
+    return ae_view(g, x, n, shape, strides, start);
 }
 
 static int diagonal_forward(ae_call *c)
