@@ -7,6 +7,7 @@
 #include "autograd/arithmetic.h"
 #include "autograd/attention.h"
 #include "autograd/compare.h"
+#include "autograd/convolution.h"
 #include "autograd/create.h"
 #include "autograd/draw.h"
 #include "autograd/dropout.h"
@@ -30,6 +31,7 @@
     AE_COMPARE_OPS(ROW)                                                                                                \
     AE_DRAW_OPS(ROW)                                                                                                   \
     AE_DROPOUT_OPS(ROW)                                                                                                \
+    AE_CONVOLUTION_OPS(ROW)                                                                                            \
     AE_RECURRENT_OPS(ROW)                                                                                              \
     AE_REDUCE_OPS(ROW)                                                                                                 \
     AE_SHAPE_OPS(ROW)                                                                                                  \

@@ -467,5 +467,5 @@ int ae_f_gru(ae_graph *g, ae_tensor *x, ae_tensor *w_ih, ae_tensor *w_hh, ae_ten
 {
     ae_tensor *in[INPUTS] = {x, w_ih, w_hh, b_ih, b_hh, h0, lengths};
     const ae_op *op = options->reset_before ? &ae_op_gru_reset_before : &ae_op_gru;
-    return ae_apply_n(g, op, in, INPUTS, options, sizeof *options, out);
+    return ae_apply_widened(g, op, in, INPUTS, options, sizeof *options, out);
 }

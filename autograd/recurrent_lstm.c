@@ -389,5 +389,5 @@ int ae_f_lstm(ae_graph *g, ae_tensor *x, ae_tensor *w_ih, ae_tensor *w_hh, ae_te
               ae_tensor *out[3])
 {
     ae_tensor *in[INPUTS] = {x, w_ih, w_hh, b_ih, b_hh, w_hr, h0, c0, lengths};
-    return ae_apply_n(g, &ae_op_lstm, in, INPUTS, options, sizeof *options, out);
+    return ae_apply_widened(g, &ae_op_lstm, in, INPUTS, options, sizeof *options, out);
 }

@@ -186,5 +186,5 @@ int ae_f_rnn(ae_graph *g, ae_tensor *x, ae_tensor *w_ih, ae_tensor *w_hh, ae_ten
              ae_tensor *h0, ae_tensor *lengths, const ae_recurrent_options *options, ae_tensor *out[2])
 {
     ae_tensor *in[INPUTS] = {x, w_ih, w_hh, b_ih, b_hh, h0, lengths};
-    return ae_apply_n(g, &ae_op_rnn, in, INPUTS, options, sizeof *options, out);
+    return ae_apply_widened(g, &ae_op_rnn, in, INPUTS, options, sizeof *options, out);
 }

@@ -8,7 +8,7 @@
 #define AE_AUTOGRAD_RECURRENT_STEPS_H
 
 #include "autograd/recurrent.h"
-#include "tensor/gemm.h"
+#include "autograd/weight_product.h"
 
 typedef struct ae_steps {
     ae_graph *graph;
@@ -55,38 +55,7 @@ void ae_steps_last(const ae_steps *s, const float *packed, const float *h0, int6
 /* Adds a packed gradient's rows of one step to the running gradient; packed may be NULL. */
 void ae_steps_add(const ae_steps *s, int64_t step, const float *packed, int64_t width, float *sum);
 
-/* ---- products, in the graph's precision ---- */
-
-/* A weight as the products read it: dense, and rounded to bf16 under that precision. */
-typedef struct ae_weight {
-    const void *data;
-    ae_dtype dtype;
-    int64_t out, in;
-    ae_gemm_pack *forward;  /* for products by its transpose, or NULL */
-    ae_gemm_pack *backward; /* for products by itself, or NULL */
-} ae_weight;
-
-/* Makes w of t (out,in) of f32. rows: of the products that will follow when there are many of them, which makes a pack
- * worthwhile; 0 otherwise. Returns 0 or -1. Give it back with ae_weight_free in any case. */
-int ae_weight_make(ae_weight *w, ae_graph *g, ae_tensor *t, int64_t rows, bool backward);
-void ae_weight_free(ae_weight *w);
-
-/* c (m,out) = or += a (m,in) w^T [+ bias]. */
-int ae_weight_forward(ae_graph *g, const ae_weight *w, int64_t m, const float *a, float *c, const float *bias,
-                      bool accumulate);
-
-/* c (m,in) = or += a (m,out) w. */
-int ae_weight_backward(ae_graph *g, const ae_weight *w, int64_t m, const float *a, float *c, bool accumulate);
-
-/* dw (out,in) = dy^T x over `rows` rows; a part of a wider dy is given by its row stride. */
-int ae_weight_gradient(ae_graph *g, int64_t rows, const float *dy, int64_t dy_row, int64_t out, const float *x,
-                       int64_t in, float *dw);
-
-/* Sums columns: db (n) = sum over rows of dy (rows,n), dy_row elements apart. */
-void ae_column_sums(const float *dy, int64_t rows, int64_t dy_row, int64_t n, float *db);
-
-/* The elementwise sum of two biases, either of which may be NULL; NULL when both are. */
-const float *ae_bias_sum(ae_graph *g, ae_tensor *a, ae_tensor *b);
+/* ---- what every layer does ---- */
 
 /* gates (total,G H) = x W_ih^T + bias, over all steps at once. Returns 0 or -1. */
 int ae_recurrent_inputs(ae_call *c, const ae_steps *s, float *gates, const float *bias);

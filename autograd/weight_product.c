@@ -1,0 +1,173 @@
+#include "autograd/weight_product.h"
+#include "autograd/arithmetic.h"
+#include "autograd/tape.h"
+#include "tensor/kernels.h"
+
+/* n dense f32 values as a product reads them in the graph's precision; lives in the current frame. */
+static const void *operand(ae_graph *g, const float *x, int64_t n, ae_dtype *dtype)
+{
+    *dtype = ae_graph_get_precision(g);
+    if (*dtype == AE_F32) {
+        return x;
+    }
+    ae_tensor *t = ae_empty(g, AE_BF16, 1, &n);
+    if (!ae_ok(g)) {
+        return NULL;
+    }
+    const ae_kernels *k = ae_kernels_get();
+    uint16_t *y = t->data;
+    const int64_t block = 1 << 15;
+#pragma omp parallel for schedule(static) if (n > block)
+    for (int64_t i = 0; i < n; i += block) {
+        k->f32_to_bf16(x + i, y + i, n - i < block ? n - i : block);
+    }
+    return y;
+}
+
+static ae_gemm by_weight(const ae_weight *w, int64_t m, bool transposed)
+{
+    ae_gemm p = {.a_dtype = w->dtype, .b_dtype = w->dtype, .c_dtype = AE_F32, .alpha = 1.0f, .batch = 1, .m = m};
+    p.b = w->data;
+    p.n = transposed ? w->out : w->in;
+    p.k = transposed ? w->in : w->out;
+    p.b_row = transposed ? 1 : w->in;
+    p.b_col = transposed ? w->in : 1;
+    p.a_row = p.k;
+    p.a_col = 1;
+    p.c_row = p.n;
+    p.c_batch = m * p.n;
+    p.bias_dtype = AE_F32;
+    p.b_pack = transposed ? w->forward : w->backward;
+    return p;
+}
+
+int ae_weight_make(ae_weight *w, ae_graph *g, ae_tensor *t, int64_t rows, bool backward)
+{
+    *w = (ae_weight){.out = t->shape[0], .in = t->shape[1]};
+    ae_tensor *dense = ae_dense(g, t);
+    if (!ae_ok(g)) {
+        return -1;
+    }
+    w->data = operand(g, dense->data, ae_numel(t), &w->dtype);
+    /* A pack is a copy of the weights: it pays when they are read often, and small products run without oneDNN. */
+    if (w->data && rows && ae_numel(t) >= 4096) {
+        ae_gemm p = by_weight(w, rows, !backward);
+        ae_err ignored = {0};
+        *(backward ? &w->backward : &w->forward) = ae_gemm_pack_new(&p, &ignored);
+    }
+    return ae_ok(g) ? 0 : -1;
+}
+
+void ae_weight_free(ae_weight *w)
+{
+    ae_gemm_pack_free(w->forward);
+    ae_gemm_pack_free(w->backward);
+    w->forward = w->backward = NULL;
+}
+
+static int run_by_weight(ae_graph *g, ae_gemm *p, const float *a)
+{
+    ae_frame f = ae_frame_open(g);
+    ae_dtype dtype;
+    p->a = operand(g, a, p->m * p->k, &dtype);
+    int status = p->a ? ae_gemm_run(p, &g->error) : -1;
+    ae_frame_close(f);
+    return status;
+}
+
+int ae_weight_forward(ae_graph *g, const ae_weight *w, int64_t m, const float *a, float *c, const float *bias,
+                      bool accumulate)
+{
+    ae_gemm p = by_weight(w, m, true);
+    p.c = c;
+    p.bias = bias;
+    p.accumulate = accumulate;
+    return run_by_weight(g, &p, a);
+}
+
+int ae_weight_backward(ae_graph *g, const ae_weight *w, int64_t m, const float *a, float *c, bool accumulate)
+{
+    ae_gemm p = by_weight(w, m, false);
+    p.c = c;
+    p.accumulate = accumulate;
+    return run_by_weight(g, &p, a);
+}
+
+int ae_weight_gradient(ae_graph *g, int64_t rows, const float *dy, int64_t dy_row, int64_t out, const float *x,
+                       int64_t in, float *dw)
+{
+    ae_frame f = ae_frame_open(g);
+    ae_gemm p = {.c_dtype = AE_F32, .alpha = 1.0f, .batch = 1, .m = out, .n = in, .k = rows};
+    /* A part of a wider matrix begins inside of it: the rows' last stretch ends with the part. */
+    p.a = operand(g, dy, rows ? (rows - 1) * dy_row + out : 0, &p.a_dtype);
+    p.b = operand(g, x, rows * in, &p.b_dtype);
+    p.a_row = 1;
+    p.a_col = dy_row;
+    p.b_row = in;
+    p.b_col = 1;
+    p.c = dw;
+    p.c_row = in;
+    p.c_batch = out * in;
+    int status = p.a && p.b ? ae_gemm_run(&p, &g->error) : -1;
+    ae_frame_close(f);
+    return status;
+}
+
+void ae_column_sums(const float *dy, int64_t rows, int64_t dy_row, int64_t n, float *db)
+{
+    const int64_t block = 256;
+#pragma omp parallel for schedule(static) if (rows * n > 32768)
+    for (int64_t from = 0; from < n; from += block) {
+        int64_t m = n - from < block ? n - from : block;
+        double sum[256] = {0};
+        for (int64_t i = 0; i < rows; i++) {
+            for (int64_t k = 0; k < m; k++) {
+                sum[k] += (double)dy[i * dy_row + from + k];
+            }
+        }
+        for (int64_t k = 0; k < m; k++) {
+            db[from + k] = (float)sum[k];
+        }
+    }
+}
+
+const float *ae_bias_sum(ae_graph *g, ae_tensor *a, ae_tensor *b)
+{
+    ae_tensor *one = a ? a : b;
+    if (!one) {
+        return NULL;
+    }
+    one = ae_dense(g, one);
+    if (!a || !b || !ae_ok(g)) {
+        return one->data;
+    }
+    ae_tensor *other = ae_dense(g, b), *sum = ae_empty_like(g, one);
+    if (ae_ok(g)) {
+        ae_kernels_get()->add(one->data, other->data, sum->data, ae_numel(one));
+    }
+    return sum->data;
+}
+
+/* ---- bf16 ---------------------------------------------------------------------------------------------------------- */
+
+int ae_apply_widened(ae_graph *g, const ae_op *op, ae_tensor **in, int n, const void *attr, size_t attr_size,
+                     ae_tensor **out)
+{
+    if (!ae_ok(g) || !in[0] || !in[0]->data || in[0]->dtype != AE_BF16) {
+        return ae_apply_n(g, op, in, n, attr, attr_size, out);
+    }
+    ae_frame f = ae_frame_open(g);
+    for (int i = 0; i < n; i++) {
+        in[i] = in[i] && in[i]->dtype == AE_BF16 ? ae_cast(g, in[i], AE_F32) : in[i];
+    }
+    ae_apply_n(g, op, in, n, attr, attr_size, out);
+    for (int i = 0; i < op->n_out; i++) {
+        out[i] = ae_cast(g, out[i], AE_BF16);
+        ae_frame_keep(f, out[i]);
+    }
+    ae_frame_close(f);
+    for (int i = 0; i < op->n_out && !ae_ok(g); i++) {
+        out[i] = ae_bad(g);
+    }
+    return ae_ok(g) ? 0 : -1;
+}
