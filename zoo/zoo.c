@@ -1,6 +1,7 @@
 #include "zoo/zoo.h"
 #include "zoo/bert.h"
 #include "zoo/gpt2.h"
+#include "zoo/infersent.h"
 
 #include <string.h>
 
@@ -94,6 +95,7 @@ static const struct {
     const int *count;
 } families[] = {
     {ae_bert_models, &ae_bert_model_count},
+    {ae_infersent_models, &ae_infersent_model_count},
     {ae_gpt2_models, &ae_gpt2_model_count},
 };
 
