@@ -5,6 +5,7 @@
 
 #include "tensor/file_map.h"
 #include "tensor/hdf5_file_driver.h"
+#include "tensor/hdf5_file_seal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +40,8 @@ struct ae_h5 {
     hid_t file;
     ae_h5_medium medium;
     spool *spools;
-    bool failed; /* a write went wrong */
+    ae_seal_parts large; /* the places of large tensors, which the seal leaves out */
+    bool failed;         /* a write went wrong */
 };
 
 /* ---- HDF5's global state ------------------------------------------------------------------------------------------ */
@@ -265,6 +267,7 @@ static void close_handle(ae_h5 *f)
     }
     ae_atomic_abort(f->medium.saving);
     close_spools(f);
+    ae_seal_parts_free(&f->large);
     ae_storage_drop(f->medium.map);
     free(f->path);
     free(f);
@@ -396,6 +399,17 @@ static int check_medium(ae_h5 *f, ae_err *e)
     return ae_err_set(e, f->medium.error.code, "%s", f->medium.error.message);
 }
 
+/* Leaves the bytes of a large tensor out of the seal, so that opening a file need not read them. */
+static int note_large(ae_h5 *f, hid_t dataset, hid_t type)
+{
+    haddr_t at = H5Dget_offset(dataset);
+    hsize_t bytes = H5Dget_storage_size(dataset);
+    if (at == HADDR_UNDEF || bytes < AE_SEAL_SMALLEST || H5Tget_class(type) == H5T_STRING) {
+        return 0;
+    }
+    return ae_seal_leave_out(&f->large, at, bytes);
+}
+
 /* Creates a contiguous dataset and fills it. */
 static int write_dataset(ae_h5 *f, const char *name, hid_t type, hid_t space, const void *data, bool is_bf16, ae_err *e)
 {
@@ -423,6 +437,9 @@ static int write_dataset(ae_h5 *f, const char *name, hid_t type, hid_t space, co
         }
         drop(scalar);
         drop(text);
+    }
+    if (result == 0 && note_large(f, dataset, type) != 0) {
+        result = fail(f, AE_E_MEMORY, e, "no memory to note where %.200s lies", name);
     }
     if (H5Dclose(dataset) < 0 && result == 0) {
         result = fail(f, AE_E_IO, e, "%.200s cannot be closed", name);
@@ -724,7 +741,10 @@ static int finish_file(ae_h5 *f, ae_err *e)
         result = fail(f, AE_E_IO, e, "cannot be closed");
     }
     f->file = -1;
-    return result == 0 ? check_medium(f, e) : -1;
+    if (result != 0 || check_medium(f, e) != 0) {
+        return -1;
+    }
+    return ae_seal_write(f->medium.saving, f->medium.length, &f->large, e);
 }
 
 static int commit(ae_h5 *f, ae_err *e)
@@ -777,6 +797,11 @@ int ae_hdf5_write(const char *path, const ae_tensors *tensors, bool dots_are_gro
 
 ae_h5 *ae_h5_open_storage(ae_storage *file, const char *path, ae_err *e)
 {
+    ae_err own = {0};
+    if (ae_seal_check(file, &own) < 0) {
+        ae_err_set(e, own.code, "%s: %s", path, own.message);
+        return NULL;
+    }
     ae_h5 *f = new_handle(path, e);
     if (!f) {
         return NULL;

@@ -4,6 +4,10 @@
  * letters. Tensors are stored contiguous, little endian and aligned to 64 bytes; bf16 as 16-bit integers with the
  * attribute dtype = "bf16", f16 as a 16-bit float, bool as h5py's enumeration. Members keep the order of writing.
  *
+ * A file written here ends with a checksum (behind the part that other programs read) over all but its large tensors; a
+ * damaged one is refused. Files of other programs have none: HDF5's own library reads them, and there are damaged ones
+ * that make it crash, so foreign files from doubtful sources are better read in a process of their own.
+ *
  * Files are never changed in place: a file being written is a temporary one until ae_h5_commit (atomic_file.h).
  * One thread at a time may use an `ae_h5`; different ones may be used by different threads. */
 #ifndef AE_TENSOR_HDF5_FILE_H

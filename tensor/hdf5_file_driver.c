@@ -26,6 +26,8 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr
 
 static herr_t driver_close(H5FD_t *file)
 {
+    driver_file *f = (driver_file *)file;
+    f->medium->length = f->end_of_file;
     free(file);
     return 0;
 }

@@ -17,6 +17,7 @@ typedef struct ae_h5_medium {
     ae_storage *map;        /* when reading */
     bool discard;           /* store nothing any more */
     ae_err error;           /* the first failure */
+    uint64_t length;        /* of the file that was written, once HDF5 closed it */
 } ae_h5_medium;
 
 /* Makes file access properties use the medium; returns 0 or -1. */

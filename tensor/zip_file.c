@@ -250,9 +250,9 @@ static int inflate_all(const unsigned char *in, size_t packed, unsigned char *ou
     return state == Z_STREAM_END && done_out == size ? 0 : -1;
 }
 
-static uint32_t checksum(uint32_t crc, const void *data, size_t bytes)
+uint32_t ae_crc32(uint32_t crc, const void *data, size_t bytes)
 {
-    return (uint32_t)crc32_z(crc, data, bytes);
+    return bytes > 0 ? (uint32_t)crc32_z(crc, data, bytes) : crc; /* zlib takes no data for a reset */
 }
 
 static ae_storage *inflate_member(const ae_zip *z, const member *m, size_t at, ae_err *e)
@@ -270,7 +270,7 @@ static ae_storage *inflate_member(const ae_zip *z, const member *m, size_t at, a
     unsigned char *out = ae_storage_data(s);
     if (inflate_all(z->data + at, (size_t)m->packed, out, (size_t)m->size) != 0) {
         ae_err_set(e, AE_E_FORMAT, "%.200s: its compressed bytes are damaged", m->name);
-    } else if (checksum(0, out, (size_t)m->size) != m->crc) {
+    } else if (ae_crc32(0, out, (size_t)m->size) != m->crc) {
         ae_err_set(e, AE_E_FORMAT, "%.200s: its checksum does not fit", m->name);
     } else {
         return s;
@@ -368,9 +368,7 @@ int ae_zip_add(ae_zip_writer *w, const char *name, const void *head, size_t head
     if (strlen(name) > 0xffff) {
         return ae_err_set(e, AE_E_VALUE, "the name %.100s... is too long for a ZIP archive", name);
     }
-    uint32_t crc = checksum(0, NULL, 0);
-    crc = head_bytes ? checksum(crc, head, head_bytes) : crc;
-    crc = bytes ? checksum(crc, data, bytes) : crc;
+    uint32_t crc = ae_crc32(ae_crc32(0, head, head_bytes), data, bytes);
     uint64_t size = (uint64_t)head_bytes + bytes;
     ae_bytes local = {0};
     add_local_header(&local, w->at, name, crc, size);

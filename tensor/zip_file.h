@@ -37,6 +37,9 @@ int ae_zip_add(ae_zip_writer *w, const char *name, const void *head, size_t head
 /* Writes the directory. */
 int ae_zip_finish(ae_zip_writer *w, ae_err *e);
 
+/* CRC-32 as ZIP, PNG and Ethernet have it; begin with 0. */
+uint32_t ae_crc32(uint32_t crc, const void *data, size_t bytes);
+
 /* Frees what the writer holds besides the file. */
 void ae_zip_writer_free(ae_zip_writer *w);
 
