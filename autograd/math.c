@@ -439,7 +439,9 @@ static void pow_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     ae_graph *g = c->graph;
     ae_tensor *x = c->in[0], *y = c->in[1];
     if (c->need[0]) {
-        gin[0] = ae_mul(g, gout[0], ae_mul(g, y, ae_pow(g, x, ae_add_scalar(g, y, -1.0))));
+        ae_tensor *slope = ae_mul(g, y, ae_pow(g, x, ae_add_scalar(g, y, -1.0)));
+        ae_tensor *constant = ae_eq(g, y, ae_scalar(g, y->dtype, 0.0)); /* where the formula may say 0 * inf */
+        gin[0] = ae_mul(g, gout[0], ae_masked_fill(g, slope, constant, 0.0));
     }
     if (c->need[1]) {
         /* x^y ln x, whose limit at x = 0 is 0 for y > 0; y = 0 follows PyTorch */
