@@ -28,7 +28,7 @@ static void fill_uniform(ae_tensor *t, double a, double b, const ae_random_key *
 
 ae_init ae_init_constant(double value)
 {
-    return (ae_init){fill_constant, value, 0};
+    return (ae_init){.fill = fill_constant, .a = value, .b = 0};
 }
 
 ae_init ae_init_zeros(void)
@@ -43,15 +43,15 @@ ae_init ae_init_ones(void)
 
 ae_init ae_init_normal(double std)
 {
-    return (ae_init){fill_normal, 0, std};
+    return (ae_init){.fill = fill_normal, .a = 0, .b = std};
 }
 
 ae_init ae_init_truncated_normal(double std)
 {
-    return (ae_init){fill_truncated, 0, std};
+    return (ae_init){.fill = fill_truncated, .a = 0, .b = std};
 }
 
 ae_init ae_init_uniform(double lo, double hi)
 {
-    return (ae_init){fill_uniform, lo, hi};
+    return (ae_init){.fill = fill_uniform, .a = lo, .b = hi};
 }

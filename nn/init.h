@@ -13,6 +13,7 @@ extern "C" {
 typedef struct ae_init {
     void (*fill)(ae_tensor *t, double a, double b, const ae_random_key *key);
     double a, b;
+    int64_t zero_row; /* 1 + the row to be zeroed afterwards (padding of an embedding); 0: none */
 } ae_init;
 
 AE_API ae_init ae_init_zeros(void);

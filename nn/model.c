@@ -16,6 +16,8 @@ typedef struct entry {
     char **aliases;
     int n_aliases;
     bool is_buffer;
+    bool waiting; /* for its first values: see ae_model_defer_init */
+    ae_init init;
     uint64_t version;
 } entry;
 
@@ -33,6 +35,7 @@ struct ae_model {
     block *blocks; /* of ae_model_alloc */
     ae_err error;
     uint64_t seed;
+    bool defers;
     char prefix[NAME_MAX_LENGTH];
     entry **entries;
     int count, capacity;
@@ -281,16 +284,56 @@ static entry *add_entry(ae_model *m, const char *name, ae_dtype dtype, int ndim,
     return e;
 }
 
+static void fill_entry(const ae_model *m, entry *e)
+{
+    ae_random_key key = ae_random_key_make(m->seed, hash_of(e->name), 0, 0, 0);
+    e->init.fill(&e->tensor, e->init.a, e->init.b, &key);
+    if (e->init.zero_row > 0 && e->init.zero_row <= ae_dim(&e->tensor, 0)) {
+        float *row = (float *)e->tensor.data + (e->init.zero_row - 1) * e->tensor.strides[0];
+        memset(row, 0, (size_t)e->tensor.strides[0] * sizeof *row);
+    }
+    e->waiting = false;
+}
+
 ae_tensor *ae_param(ae_model *m, const char *name, int ndim, const int64_t *shape, ae_init init)
 {
     entry *e = add_entry(m, name, AE_F32, ndim, shape);
     if (!e) {
         return &m->bad.tensor;
     }
-    ae_random_key key = ae_random_key_make(m->seed, hash_of(e->name), 0, 0, 0);
-    init.fill(&e->tensor, init.a, init.b, &key);
+    e->init = init;
+    e->waiting = true;
+    if (!m->defers) {
+        fill_entry(m, e);
+    }
     e->tensor.slot = &e->slot;
     return &e->tensor;
+}
+
+void ae_model_defer_init(ae_model *m)
+{
+    m->defers = true;
+}
+
+int ae_model_fill(ae_model *m)
+{
+    int filled = 0;
+    for (int i = 0; i < m->count; i++) {
+        if (m->entries[i]->waiting) {
+            fill_entry(m, m->entries[i]);
+            m->entries[i]->version++;
+            filled++;
+        }
+    }
+    m->defers = false;
+    return filled;
+}
+
+void ae_model_mark_filled(ae_model *m, int i)
+{
+    if (i >= 0 && i < m->count) {
+        m->entries[i]->waiting = false;
+    }
 }
 
 ae_tensor *ae_buffer(ae_model *m, const char *name, ae_dtype dtype, int ndim, const int64_t *shape)

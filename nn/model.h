@@ -49,6 +49,13 @@ AE_API const char *ae_scope_prefix(const ae_model *m);
  * order of building changes nothing). Owned by the root. After an error: the root's bad tensor. */
 AE_API ae_tensor *ae_param(ae_model *m, const char *name, int ndim, const int64_t *shape, ae_init init);
 
+/* Parameters made from now on get their first values not when they are made but from ae_model_fill, which fills those
+ * that nothing else has filled (and returns how many); ae_model_load calls it. So a model that is loaded from a file
+ * never touches the memory of values that the file replaces. */
+AE_API void ae_model_defer_init(ae_model *m);
+AE_API int ae_model_fill(ae_model *m);
+AE_API void ae_model_mark_filled(ae_model *m, int i); /* parameter i has its values: for loaders */
+
 /* A tensor that is saved and loaded but not trained, zero at first. */
 AE_API ae_tensor *ae_buffer(ae_model *m, const char *name, ae_dtype dtype, int ndim, const int64_t *shape);
 

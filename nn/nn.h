@@ -17,8 +17,10 @@
 #include "nn/optimizer.h"
 #include "nn/packing.h"
 #include "nn/pooling.h"
+#include "nn/rename.h"
 #include "nn/rms_norm.h"
 #include "nn/rnn.h"
 #include "nn/schedule.h"
+#include "nn/state.h"
 
 #endif
