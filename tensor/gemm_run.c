@@ -14,9 +14,11 @@
  * the step of a recurrent layer, generation. The choice depends on the product alone, so the bits do as well. */
 #include "tensor/counters.h"
 #include "tensor/gemm_internal.h"
+#include "tensor/kernels.h"
 #include "tensor/onednn.h"
 #include "tensor/threads.h"
 
+#include <omp.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,25 +30,50 @@ enum { SGEMM_ROWS = 64 };                   /* below, sgemm leaves threads idle 
 enum { CHUNK = 1 << 23 };                   /* floats of one widened operand held at a time */
 enum { PARALLEL_COPY = 1 << 16 };           /* elements */
 
-/* ---- bits between bf16 and f32 ----------------------------------------------------------------------------------- */
+/* ---- element by element ------------------------------------------------------------------------------------------ */
 
 void ae_gemm_widen_rows(float *dst, int64_t dst_row, const uint16_t *src, int64_t src_row, int64_t rows, int64_t cols)
 {
+    const ae_kernels *kernels = ae_kernels_get();
 #pragma omp parallel for schedule(static) num_threads(ae_threads()) if (rows * cols > PARALLEL_COPY)
     for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < cols; j++) {
-            dst[i * dst_row + j] = ae_gemm_widen(src[i * src_row + j]);
-        }
+        kernels->bf16_to_f32(src + i * src_row, dst + i * dst_row, cols);
     }
 }
 
 void ae_gemm_narrow_rows(uint16_t *dst, int64_t dst_row, const float *src, int64_t src_row, int64_t rows, int64_t cols)
 {
+    const ae_kernels *kernels = ae_kernels_get();
 #pragma omp parallel for schedule(static) num_threads(ae_threads()) if (rows * cols > PARALLEL_COPY)
     for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < cols; j++) {
-            dst[i * dst_row + j] = ae_gemm_narrow(src[i * src_row + j]);
-        }
+        kernels->f32_to_bf16(src + i * src_row, dst + i * dst_row, cols);
+    }
+}
+
+static void activate(ae_activation activation, float *x, int64_t n)
+{
+    const ae_kernels *kernels = ae_kernels_get();
+    switch (activation) {
+    case AE_GEMM_RELU:
+        kernels->relu(x, x, n);
+        break;
+    case AE_GEMM_GELU:
+        kernels->gelu(x, x, n);
+        break;
+    case AE_GEMM_GELU_TANH:
+        kernels->gelu_tanh(x, x, n);
+        break;
+    case AE_GEMM_TANH:
+        kernels->tanh(x, x, n);
+        break;
+    case AE_GEMM_SIGMOID:
+        kernels->sigmoid(x, x, n);
+        break;
+    case AE_GEMM_SILU:
+        kernels->silu(x, x, n);
+        break;
+    default:
+        break;
     }
 }
 
@@ -148,11 +175,27 @@ static int sgemm_one(const ae_gemm *q, int64_t i)
     return ae_onednn_sgemm(q, (const float *)q->a + i * q->a_batch, (const float *)q->b + i * q->b_batch, beta, c);
 }
 
+/* The activation of a whole matrix that sgemm wrote: reading it once more costs less than the primitive that would do
+ * both at once. */
+static void activate_matrix(const ae_gemm *q)
+{
+#pragma omp parallel for schedule(static) num_threads(ae_threads()) if (q->m * q->n > PARALLEL_COPY)
+    for (int64_t i = 0; i < q->m; i++) {
+        activate(q->activation, (float *)q->c + i * q->c_row, q->n);
+    }
+}
+
 /* Many matrices: one thread each. */
 static int run_sgemm(const ae_gemm *q, ae_err *e)
 {
     if (q->batch == 1) {
-        return sgemm_one(q, 0) ? ae_err_set(e, AE_E_UNSUPPORTED, "gemm: oneDNN refused an sgemm") : 0;
+        if (sgemm_one(q, 0)) {
+            return ae_err_set(e, AE_E_UNSUPPORTED, "gemm: oneDNN refused an sgemm");
+        }
+        if (q->activation != AE_GEMM_NONE) {
+            activate_matrix(q);
+        }
+        return 0;
     }
     atomic_int failed = 0;
 #pragma omp parallel for schedule(static) num_threads(ae_threads())
@@ -171,32 +214,41 @@ static double work_of(const ae_gemm *q)
 
 static bool prefers_sgemm(const ae_gemm *q)
 {
-    return q->batch == 1 && q->activation == AE_GEMM_NONE && q->m >= SGEMM_ROWS && work_of(q) >= sgemm_work;
+    return q->batch == 1 && !(q->activation && q->accumulate) && q->m >= SGEMM_ROWS && work_of(q) >= sgemm_work;
 }
 
 /* ---- what the primitive refuses ---------------------------------------------------------------------------------- */
 
-/* C = act(sum + bias) (+ C), for sums that stand dense in f32. */
-static void finish(const ae_gemm *q, const float *sums)
+/* c = act(sum + bias) (+ c), for one row of f32. */
+static void finish_row(const ae_gemm *q, float *sum, const float *bias, float *c)
 {
-#pragma omp parallel for schedule(static) num_threads(ae_threads()) if (q->batch * q->m * q->n > PARALLEL_COPY)
+    for (int64_t j = 0; bias && j < q->n; j++) {
+        sum[j] += bias[j];
+    }
+    activate(q->activation, sum, q->n);
+    for (int64_t j = 0; j < q->n; j++) {
+        c[j] = q->accumulate ? sum[j] + c[j] : sum[j];
+    }
+}
+
+/* The rest of the product, for sums that stand dense in f32 and are overwritten; scratch (threads,n) and bias in f32.
+ */
+static void finish(const ae_gemm *q, float *sums, float *scratch, const float *bias)
+{
+#pragma omp parallel for schedule(static) num_threads(ae_threads())
     for (int64_t i = 0; i < q->batch * q->m; i++) {
         const int64_t at = i / q->m * q->c_batch + i % q->m * q->c_row;
-        for (int64_t j = 0; j < q->n; j++) {
-            double value = (double)sums[i * q->n + j];
-            if (q->bias) {
-                value += (double)(q->bias_dtype == AE_BF16 ? ae_gemm_widen(((const uint16_t *)q->bias)[j])
-                                                           : ((const float *)q->bias)[j]);
-            }
-            value = ae_activation_value(q->activation, value);
-            if (q->c_dtype == AE_BF16) {
-                uint16_t *c = (uint16_t *)q->c + at + j;
-                *c = ae_gemm_narrow((float)(q->accumulate ? value + (double)ae_gemm_widen(*c) : value));
-            } else {
-                float *c = (float *)q->c + at + j;
-                *c = (float)(q->accumulate ? value + (double)*c : value);
-            }
+        if (q->c_dtype == AE_F32) {
+            finish_row(q, sums + i * q->n, bias, (float *)q->c + at);
+            continue;
         }
+        float *row = scratch + omp_get_thread_num() * q->n;
+        uint16_t *c = (uint16_t *)q->c + at;
+        if (q->accumulate) {
+            ae_gemm_widen_rows(row, q->n, c, q->n, 1, q->n);
+        }
+        finish_row(q, sums + i * q->n, bias, row);
+        ae_gemm_narrow_rows(c, q->n, row, q->n, 1, q->n);
     }
 }
 
@@ -224,7 +276,8 @@ static int run_detached(const ae_gemm *q, ae_err *e)
     const ae_onednn_pack *pack = q->b_pack ? q->b_pack->blocked : NULL;
     int64_t strides[3] = {q->a_batch, q->a_row, q->a_col};
     void *a = dense_copy(q->a, ae_dtype_size(q->a_dtype), q->batch, q->m, q->k, strides);
-    float *sums = malloc((size_t)(q->batch * q->m * q->n) * sizeof *sums);
+    const int64_t count = q->batch * q->m * q->n;
+    float *sums = malloc((size_t)(count + (ae_threads() + 1) * q->n) * sizeof *sums);
     int result = -1;
     if (!a || !sums) {
         ae_err_set(e, AE_E_MEMORY, "gemm: no memory for a product [%lld,%lld,%lld] beside its result",
@@ -243,7 +296,12 @@ static int run_detached(const ae_gemm *q, ae_err *e)
         p.accumulate = 0;
         result = ae_onednn_matmul(&p, pack, e);
         if (result == 0) {
-            finish(q, sums);
+            const float *bias = q->bias;
+            if (q->bias && q->bias_dtype == AE_BF16) {
+                bias = sums + count;
+                ae_gemm_widen_rows(sums + count, q->n, q->bias, q->n, 1, q->n);
+            }
+            finish(q, sums, sums + count + q->n, bias);
         }
     }
     free(a);
@@ -295,12 +353,10 @@ static void widen_operand(float *dst, const uint16_t *src, int64_t batch, int64_
     const int64_t length = by_rows ? cols : rows;
     const int64_t step = by_rows ? strides[1] : strides[2];
     const int64_t count = strides[0] ? batch : 1;
+    const ae_kernels *kernels = ae_kernels_get();
 #pragma omp parallel for schedule(static) num_threads(ae_threads()) if (count * rows * cols > PARALLEL_COPY)
     for (int64_t i = 0; i < count * lines; i++) {
-        const uint16_t *from = src + i / lines * strides[0] + i % lines * step;
-        for (int64_t j = 0; j < length; j++) {
-            dst[i * length + j] = ae_gemm_widen(from[j]);
-        }
+        kernels->bf16_to_f32(src + i / lines * strides[0] + i % lines * step, dst + i * length, length);
     }
 }
 

@@ -453,10 +453,11 @@ static int execute(matmul *p, const ae_gemm *q, const ae_onednn_pack *pack, ae_e
         }
     }
     dnnl_status_t status = point(p->a, q->a);
-    status = status == dnnl_success ? point(p->b, pack ? pack->data : q->b) : status;
+    status = status == dnnl_success && !pack ? point(p->b, q->b) : status;
     status = status == dnnl_success ? point(p->c, q->c) : status;
-    dnnl_exec_arg_t arguments[5] = {{DNNL_ARG_SRC, p->a}, {DNNL_ARG_WEIGHTS, p->b}, {DNNL_ARG_DST, p->c}};
-    int count = 3;
+    dnnl_exec_arg_t arguments[5] = {
+        {DNNL_ARG_SRC, p->a}, {DNNL_ARG_WEIGHTS, pack ? pack->memory : p->b}, {DNNL_ARG_DST, p->c}};
+    int count = 3; /* a pack brings its own memory: pointing at a blocked layout writes zeros into its padding */
     if (p->bias) {
         status = status == dnnl_success ? point(p->bias, q->bias) : status;
         const int after_scale = DNNL_ARG_ATTR_MULTIPLE_POST_OP(BIAS_POST_OP) | DNNL_ARG_SRC_1;

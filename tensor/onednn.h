@@ -8,7 +8,7 @@
 
 #include "tensor/gemm.h"
 
-enum { AE_ONEDNN_CACHE_MAX = 256 }; /* primitives that wait for their next use */
+enum { AE_ONEDNN_CACHE_MAX = 512 }; /* primitives that wait for their next use */
 enum { AE_ONEDNN_NAME_MAX = 64 };
 
 typedef struct ae_onednn_pack ae_onednn_pack;

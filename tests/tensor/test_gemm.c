@@ -342,6 +342,15 @@ static void large(void **state)
         assert_int_equal(ae_kernel_count("gemm.sgemm.f32"), 1);
         assert_int_equal(ae_kernel_count("gemm.plain.f32"), 0);
     }
+    for (int activation = 1; activation < AE_ACTIVATION_COUNT; activation++) {
+        problem p = problem_of(0, 1, 527, 513, 517);
+        p.bias = 1;
+        p.padded = activation & 1;
+        p.activation = (ae_activation)activation;
+        ae_kernel_counts_reset();
+        run_and_check(&p, ae_gemm_run, "sgemm with an activation");
+        assert_int_equal(ae_kernel_count("gemm.sgemm.f32"), 1);
+    }
     problem p = problem_of(5, 1, 260, 259, 33000); /* two blocks of rows and of columns */
     p.bias = p.accumulate = p.transpose_b = 1;
     run_and_check(&p, ae_gemm_run, "blocks");
@@ -609,7 +618,7 @@ static void names(void **state)
 static void cache_is_bounded(void **state)
 {
     (void)state;
-    static float x[64 * 400];
+    static float x[16 * (AE_ONEDNN_CACHE_MAX + 64)];
     float c[16 * 64];
     ae_err e = {0};
     for (int k = 20; k < 20 + AE_ONEDNN_CACHE_MAX + 20; k++) {
