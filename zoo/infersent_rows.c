@@ -174,12 +174,12 @@ static ae_tensor *run_classification(const void *self, ae_io *io)
 
 const ae_zoo_model ae_infersent_models[] = {
 #define ROW(symbol, class_name, formula)                                                                               \
-    {"infersent", class_name, PAPER, sizeof(struct ae_infersent), build_##symbol, run_encoder, false},
+    {"infersent", class_name, PAPER, sizeof(struct ae_infersent), build_##symbol, run_encoder, false, NULL},
     AE_INFERSENT_ENCODERS(ROW)
 #undef ROW
-        {"infersent", "NLINet", PAPER, sizeof(struct ae_nli_net), build_nli, run_nli, false},
+        {"infersent", "NLINet", PAPER, sizeof(struct ae_nli_net), build_nli, run_nli, false, NULL},
     {"infersent", "ClassificationNet", PAPER, sizeof(struct ae_nli_net), build_classification, run_classification,
-     false},
+     false, NULL},
 };
 
 const int ae_infersent_model_count = sizeof ae_infersent_models / sizeof ae_infersent_models[0];
