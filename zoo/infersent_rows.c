@@ -173,13 +173,27 @@ static ae_tensor *run_classification(const void *self, ae_io *io)
 #define PAPER "Conneau et al. 2017, arXiv:1705.02364"
 
 const ae_zoo_model ae_infersent_models[] = {
-#define ROW(symbol, class_name, formula)                                                                               \
-    {"infersent", class_name, PAPER, sizeof(struct ae_infersent), build_##symbol, run_encoder, false, NULL},
+#define ROW(symbol, class, formula)                                                                                    \
+    {.name = "infersent",                                                                                              \
+     .class_name = class,                                                                                              \
+     .paper = PAPER,                                                                                                   \
+     .size = sizeof(struct ae_infersent),                                                                              \
+     .build = build_##symbol,                                                                                          \
+     .run = run_encoder},
     AE_INFERSENT_ENCODERS(ROW)
 #undef ROW
-        {"infersent", "NLINet", PAPER, sizeof(struct ae_nli_net), build_nli, run_nli, false, NULL},
-    {"infersent", "ClassificationNet", PAPER, sizeof(struct ae_nli_net), build_classification, run_classification,
-     false, NULL},
+        {.name = "infersent",
+         .class_name = "NLINet",
+         .paper = PAPER,
+         .size = sizeof(struct ae_nli_net),
+         .build = build_nli,
+         .run = run_nli},
+    {.name = "infersent",
+     .class_name = "ClassificationNet",
+     .paper = PAPER,
+     .size = sizeof(struct ae_nli_net),
+     .build = build_classification,
+     .run = run_classification},
 };
 
 const int ae_infersent_model_count = sizeof ae_infersent_models / sizeof ae_infersent_models[0];
