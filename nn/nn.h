@@ -21,6 +21,7 @@
 #include "nn/rms_norm.h"
 #include "nn/rnn.h"
 #include "nn/schedule.h"
+#include "nn/snapshot.h"
 #include "nn/state.h"
 
 #endif

@@ -146,6 +146,11 @@ void ae_optimizer_scale_grad(ae_optimizer *opt, double factor)
     opt->grad_scale = factor;
 }
 
+const char *ae_optimizer_rule(const ae_optimizer *opt)
+{
+    return opt->rule->name;
+}
+
 ae_optim_report ae_optimizer_report(const ae_optimizer *opt)
 {
     return opt->report;

@@ -135,6 +135,8 @@ AE_API int ae_optimizer_minimise(ae_optimizer *opt, ae_graph *g, double lr, ae_c
 /* Multiplies the gradients of later steps by a factor, before clipping and norms: 1/rounds turns sums into means. */
 AE_API void ae_optimizer_scale_grad(ae_optimizer *opt, double factor);
 
+AE_API const char *ae_optimizer_rule(const ae_optimizer *opt); /* its name in the list */
+
 /* What the last successful step saw and did. */
 typedef struct ae_optim_report {
     int64_t step;     /* steps so far, this one included */
