@@ -1,3 +1,4 @@
+#include "apps/bench.h"
 #include "apps/command_table.h"
 #include "autograd/op.h"
 #include "autograd/ops.h"
@@ -105,6 +106,66 @@ static bool activation_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
+static bool model_entry(const ae_app *app, int i, list_entry *entry)
+{
+    (void)app;
+    const ae_zoo_model *model = ae_zoo_at(i);
+    if (!model) {
+        return false;
+    }
+    entry->name = model->class_name;
+    entry->about = model->paper;
+    if (entry->more) {
+        ae_json_set_string(entry->more, "family", model->name);
+        ae_json_set_bool(entry->more, "packs", model->packs);
+    }
+    return true;
+}
+
+static bool preset_entry(const ae_app *app, int i, list_entry *entry)
+{
+    (void)app;
+    const ae_preset *preset = ae_preset_at(i);
+    if (!preset) {
+        return false;
+    }
+    entry->name = preset->name;
+    entry->about = preset->about;
+    if (entry->more) {
+        ae_json_set_string(entry->more, "class", preset->class_name);
+        ae_json_set_string(entry->more, "config", preset->config);
+    }
+    return true;
+}
+
+static bool optimizer_entry(const ae_app *app, int i, list_entry *entry)
+{
+    (void)app;
+    if (i >= ae_optim_count()) {
+        return false;
+    }
+    entry->name = ae_optim_name(i);
+    entry->about = ae_optim_formula(i);
+    if (entry->more) {
+        ae_json_set_string(entry->more, "source", ae_optim_source(i));
+    }
+    return true;
+}
+
+static bool schedule_entry(const ae_app *app, int i, list_entry *entry)
+{
+    (void)app;
+    if (i >= ae_schedule_count()) {
+        return false;
+    }
+    entry->name = ae_schedule_name(i);
+    entry->about = ae_schedule_formula(i);
+    if (entry->more) {
+        ae_json_set_string(entry->more, "source", ae_schedule_source(i));
+    }
+    return true;
+}
+
 /* The kinds of things that can be listed: a row each, with a function that fills entry i or returns false past the
  * last. */
 static const struct list_kind {
@@ -112,6 +173,10 @@ static const struct list_kind {
     bool (*entry)(const ae_app *app, int i, list_entry *entry);
 } kinds[] = {
     {"commands", "the subcommands of this program", command_entry},
+    {"models", "the classes of models, each with its paper", model_entry},
+    {"presets", "models of standard sizes, for bench", preset_entry},
+    {"optimizers", "the rules of optimizers, each with its formula", optimizer_entry},
+    {"schedules", "the schedules of the learning rate", schedule_entry},
     {"options", "every option that some command takes", option_entry},
     {"ops", "the operations on tensors, each with its formula", op_entry},
     {"activations", "the activations that a model's configuration can name", activation_entry},

@@ -113,7 +113,7 @@ int ae_case_run_model(const ae_case *c, bool packed, ae_tensors *outputs, ae_err
     }
     ae_graph_observe(p.graph, outputs);
     ae_graph_begin(p.graph, AE_GRAD);
-    ae_io io = {p.graph, c->inputs, outputs, packed};
+    ae_io io = {p.graph, c->inputs, outputs, packed, false};
     ae_tensor *loss = p.row->run(p.self, &io);
     if (loss && ae_ok(p.graph)) {
         ae_io_put(&io, "loss", loss);

@@ -109,7 +109,7 @@ static int run_step(const ae_case *c, ae_parity_model *p, ae_optimizer *opt, con
     double lr = ae_schedule_rate(&r->schedule, t);
     if (!e->code && batch && ignored) {
         ae_graph_begin(p->graph, AE_GRAD);
-        ae_io io = {p->graph, batch, ignored, packed};
+        ae_io io = {p->graph, batch, ignored, packed, true};
         ae_tensor *loss = p->row->run(p->self, &io);
         ae_set_f64(traces[0], t, loss ? ae_item(loss) : (double)NAN);
         if (loss && ae_backward(p->graph, loss, 0) == 0) {

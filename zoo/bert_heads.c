@@ -168,6 +168,9 @@ static ae_tensor *encode(const struct ae_bert *b, ae_io *io)
 /* Puts an output that no loss is computed from, without recording it. */
 static void put_logits(const struct ae_bert *b, ae_io *io, const char *name, ae_tensor *states)
 {
+    if (io->loss_only) {
+        return;
+    }
     ae_frame f = ae_frame_open(io->graph);
     bool was = ae_set_recording(io->graph, false);
     ae_io_put(io, name, ae_bert_mlm_logits(io->graph, b, states));

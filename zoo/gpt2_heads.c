@@ -169,6 +169,9 @@ static ae_gpt2_inputs inputs_of(ae_io *io)
 /* Puts logits of all positions without recording them: the loss computes its own rows. */
 static void put_logits(const struct ae_gpt2 *p, ae_io *io, ae_tensor *states)
 {
+    if (io->loss_only) {
+        return;
+    }
     ae_frame f = ae_frame_open(io->graph);
     bool was = ae_set_recording(io->graph, false);
     ae_io_put(io, "logits", ae_gpt2_logits(io->graph, p, states));

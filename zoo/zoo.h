@@ -19,6 +19,7 @@ typedef struct ae_io {
     const ae_tensors *inputs; /* borrowed */
     ae_tensors *outputs;      /* copies are added */
     bool packed;              /* compute real positions only, where the model can */
+    bool loss_only;           /* do not compute outputs that the loss does not need */
 } ae_io;
 
 /* An input as a tensor of the graph; a missing one is an error of the graph (ae_io_optional: NULL). */

@@ -1,0 +1,293 @@
+#include "apps/bench.h"
+#include "tensor/gemm.h"
+#include "tensor/kernels.h"
+#include "tensor/nearest_name.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+/* ---- presets --------------------------------------------------------------------------------------------------------- */
+
+#define BERT(layers, hidden, heads, inner)                                                                             \
+    "{\"vocab_size\":30522,\"num_hidden_layers\":" #layers ",\"hidden_size\":" #hidden                                 \
+    ",\"num_attention_heads\":" #heads ",\"intermediate_size\":" #inner "}"
+#define GPT2(layers, hidden, heads) "{\"n_layer\":" #layers ",\"n_embd\":" #hidden ",\"n_head\":" #heads "}"
+
+static const ae_preset presets[] = {
+    {"bert-tiny", "BertForPreTraining", BERT(2, 128, 2, 512), "BERT, 2 layers of 128"},
+    {"bert-mini", "BertForPreTraining", BERT(4, 256, 4, 1024), "BERT, 4 layers of 256"},
+    {"bert-small", "BertForPreTraining", BERT(4, 512, 8, 2048), "BERT, 4 layers of 512"},
+    {"bert-medium", "BertForPreTraining", BERT(8, 512, 8, 2048), "BERT, 8 layers of 512"},
+    {"bert-base", "BertForPreTraining", BERT(12, 768, 12, 3072), "BERT, 12 layers of 768"},
+    {"bert-large", "BertForPreTraining", BERT(24, 1024, 16, 4096), "BERT, 24 layers of 1024"},
+    {"gpt2", "GPT2LMHeadModel", GPT2(12, 768, 12), "GPT-2, 124M parameters"},
+    {"gpt2-medium", "GPT2LMHeadModel", GPT2(24, 1024, 16), "GPT-2, 355M parameters"},
+    {"gpt2-large", "GPT2LMHeadModel", GPT2(36, 1280, 20), "GPT-2, 774M parameters"},
+    {"gpt2-xl", "GPT2LMHeadModel", GPT2(48, 1600, 25), "GPT-2, 1558M parameters"},
+    {"nanogpt", "GPT2LMHeadModel",
+     "{\"vocab_size\":65,\"n_positions\":64,\"n_layer\":4,\"n_embd\":128,\"n_head\":4,\"resid_pdrop\":0,"
+     "\"embd_pdrop\":0,\"attn_pdrop\":0}",
+     "GPT-2, 4 layers of 128 on 65 characters"},
+    {"infersent", "NLINet",
+     "{\"word_emb_dim\":300,\"enc_lstm_dim\":2048,\"pool_type\":\"max\",\"version\":1,\"bsize\":64,\"dpout_model\":0.0,"
+     "\"dpout_fc\":0.0,\"fc_dim\":512,\"n_classes\":3,\"nonlinear_fc\":0,\"encoder_type\":\"InferSent\"}",
+     "InferSent, BiLSTM of 2048 a direction with the NLI classifier"},
+};
+
+enum { PRESETS = sizeof presets / sizeof presets[0] };
+
+const ae_preset *ae_preset_at(int i)
+{
+    return i >= 0 && i < PRESETS ? &presets[i] : NULL;
+}
+
+const ae_preset *ae_preset_find(const char *name, ae_err *e)
+{
+    const char *names[PRESETS];
+    for (int i = 0; i < PRESETS; i++) {
+        names[i] = presets[i].name;
+        if (name && strcmp(name, names[i]) == 0) {
+            return &presets[i];
+        }
+    }
+    const char *nearest = name ? ae_nearest_name(name, names, PRESETS) : NULL;
+    ae_err_set(e, AE_E_MISSING, "no size is called \"%s\"%s%s; `list presets` shows all", name ? name : "",
+               nearest ? "; did you mean " : "", nearest ? nearest : "");
+    return NULL;
+}
+
+/* ---- made-up data ----------------------------------------------------------------------------------------------------- */
+
+static ae_tensor *random_ids(uint64_t draw, int ndim, const int64_t *shape, int64_t below, ae_err *e)
+{
+    ae_random_key key = ae_random_key_make(1, 0, 0, 0, draw);
+    ae_tensor *t = ae_tensor_new(AE_I64, ndim, shape, e);
+    if (t) {
+        ae_random_int_i64(&key, 0, 0, below, t->data, ae_numel(t));
+    }
+    return t;
+}
+
+/* 15 % of the positions are predicted, as in BERT's pretraining. */
+static ae_tensor *masked_labels(const int64_t *shape, int64_t vocab, ae_err *e)
+{
+    ae_tensor *labels = random_ids(2, 2, shape, vocab, e);
+    ae_random_key key = ae_random_key_make(1, 0, 0, 0, 3);
+    for (int64_t i = 0; labels && i < ae_numel(labels); i++) {
+        if (ae_random_unit(&key, (uint64_t)i) >= 0.15) {
+            ae_set_i64(labels, i, -100);
+        }
+    }
+    return labels;
+}
+
+static void token_inputs(ae_bench_model *b, int64_t batch, int64_t seq, bool labels, ae_err *e)
+{
+    int64_t shape[2] = {batch, seq};
+    bool bert = strcmp(b->row->name, "bert") == 0;
+    int64_t vocab = ae_json_int(b->config, "vocab_size", 50257, e);
+    ae_tensors_add(b->inputs, "input_ids", random_ids(1, 2, shape, vocab, e), e);
+    if (labels && bert) {
+        ae_tensors_add(b->inputs, "labels", masked_labels(shape, vocab, e), e);
+        ae_tensors_add(b->inputs, "next_sentence_label", random_ids(4, 1, &batch, 2, e), e);
+    } else if (labels) {
+        ae_tensors_add(b->inputs, "labels", random_ids(1, 2, shape, vocab, e), e);
+    }
+}
+
+static ae_tensor *word_vectors(uint64_t draw, int64_t seq, int64_t batch, int64_t width, ae_err *e)
+{
+    ae_random_key key = ae_random_key_make(1, 0, 0, 0, draw);
+    ae_tensor *t = ae_tensor_new(AE_F32, 3, (int64_t[]){seq, batch, width}, e);
+    if (t) {
+        ae_random_normal_f32(&key, 0, 0, 0.3f, t->data, ae_numel(t));
+    }
+    return t;
+}
+
+static void pair_inputs(ae_bench_model *b, int64_t batch, int64_t seq, bool labels, ae_err *e)
+{
+    int64_t width = ae_json_int(b->config, "word_emb_dim", 300, e);
+    static const char *const names[] = {"s1", "s2"}, *const lengths[] = {"s1_lengths", "s2_lengths"};
+    for (int i = 0; i < 2; i++) {
+        ae_tensor *n = ae_tensor_new(AE_I64, 1, &batch, e);
+        for (int64_t k = 0; n && k < batch; k++) {
+            ae_set_i64(n, k, seq);
+        }
+        ae_tensors_add(b->inputs, names[i], word_vectors(10 + (uint64_t)i, seq, batch, width, e), e);
+        ae_tensors_add(b->inputs, lengths[i], n, e);
+    }
+    if (labels) {
+        ae_tensors_add(b->inputs, "labels", random_ids(5, 1, &batch, 3, e), e);
+    }
+}
+
+int ae_bench_model_new(ae_bench_model *b, const ae_preset *preset, int64_t batch, int64_t seq, bool labels, ae_err *e)
+{
+    memset(b, 0, sizeof *b);
+    b->row = ae_zoo_find(preset->class_name);
+    b->config = ae_json_parse(preset->config, strlen(preset->config), e);
+    b->root = ae_model_new(1);
+    b->inputs = ae_tensors_new();
+    b->self = b->row ? calloc(1, b->row->size) : NULL;
+    if (!b->row) {
+        ae_err_set(e, AE_E_UNSUPPORTED, "no model of the class %s", preset->class_name);
+    } else if (!b->root || !b->inputs || !b->self) {
+        ae_err_set(e, AE_E_MEMORY, "no memory for %s", preset->name);
+    } else if (b->config) {
+        b->row->build(b->root, b->self, b->config);
+        if (!ae_model_ok(b->root)) {
+            ae_err_set(e, ae_model_error(b->root)->code, "%s", ae_model_error(b->root)->message);
+        } else if (strcmp(b->row->name, "infersent") == 0) {
+            pair_inputs(b, batch, seq, labels, e);
+        } else {
+            token_inputs(b, batch, seq, labels, e);
+        }
+    }
+    if (e->code) {
+        ae_bench_model_free(b);
+        return -1;
+    }
+    return 0;
+}
+
+void ae_bench_model_free(ae_bench_model *b)
+{
+    ae_model_free(b->root);
+    ae_tensors_free(b->inputs);
+    ae_json_free(b->config);
+    free(b->self);
+    memset(b, 0, sizeof *b);
+}
+
+/* ---- measuring -------------------------------------------------------------------------------------------------------- */
+
+double ae_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double ae_median(double *values, int n)
+{
+    qsort(values, (size_t)n, sizeof *values, ascending);
+    return n == 0 ? (double)NAN : n % 2 ? values[n / 2] : 0.5 * (values[n / 2 - 1] + values[n / 2]);
+}
+
+double ae_peak_rss_gib(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss / (1024.0 * 1024.0); /* Linux counts KiB */
+}
+
+/* ---- the matmul rate -------------------------------------------------------------------------------------------------- */
+
+typedef struct product {
+    int64_t m, n, k;
+    bool a_transposed, b_transposed;
+} product;
+
+static double best_time(const product *p, const ae_tensor *a, const ae_tensor *b, ae_tensor *c, ae_err *e)
+{
+    ae_gemm g = {.a_dtype = a->dtype, .b_dtype = b->dtype, .c_dtype = AE_F32, .batch = 1, .alpha = 1.0f};
+    g.m = p->m;
+    g.n = p->n;
+    g.k = p->k;
+    g.a = a->data;
+    g.a_row = p->a_transposed ? 1 : p->k;
+    g.a_col = p->a_transposed ? p->m : 1;
+    g.b = b->data;
+    g.b_row = p->b_transposed ? 1 : p->n;
+    g.b_col = p->b_transposed ? p->k : 1;
+    g.c = c->data;
+    g.c_row = p->n;
+    double best = (double)INFINITY;
+    for (int i = 0; i < 4 && !e->code; i++) {
+        double start = ae_seconds();
+        ae_gemm_run(&g, e);
+        double t = ae_seconds() - start;
+        best = t < best ? t : best;
+    }
+    return best;
+}
+
+/* A tensor of small random values in the precision. */
+static ae_tensor *operand(int64_t n, ae_dtype precision, ae_err *e)
+{
+    ae_tensor *t = ae_tensor_new(precision, 1, &n, e);
+    for (int64_t i = 0; t && i < n; i++) {
+        float v = (float)((i * 7919) % 101 - 50) / 64.0f;
+        if (precision == AE_BF16) {
+            ((uint16_t *)t->data)[i] = ae_f32_to_bf16(v);
+        } else {
+            ((float *)t->data)[i] = v;
+        }
+    }
+    return t;
+}
+
+typedef struct timed {
+    product product;
+    double seconds;
+} timed;
+
+typedef struct rates {
+    timed seen[64]; /* a model has few different shapes */
+    int count;
+} rates;
+
+static double time_of(rates *r, const product *p, ae_dtype precision, ae_err *e)
+{
+    for (int i = 0; i < r->count; i++) {
+        if (memcmp(&r->seen[i].product, p, sizeof *p) == 0) {
+            return r->seen[i].seconds;
+        }
+    }
+    ae_tensor *a = operand(p->m * p->k, precision, e), *b = operand(p->k * p->n, precision, e);
+    ae_tensor *c = operand(p->m * p->n, AE_F32, e);
+    double seconds = e->code ? 0 : best_time(p, a, b, c, e);
+    ae_tensor_free(a);
+    ae_tensor_free(b);
+    ae_tensor_free(c);
+    if (r->count < (int)(sizeof r->seen / sizeof r->seen[0])) {
+        r->seen[r->count++] = (timed){*p, seconds};
+    }
+    return seconds;
+}
+
+double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, ae_dtype precision, double *flop,
+                            ae_err *e)
+{
+    rates r = {.count = 0};
+    double seconds = 0;
+    *flop = 0;
+    for (int i = 0; i < ae_model_count(root) && !e->code; i++) {
+        ae_param_info info = ae_model_at(root, i);
+        bool table = strstr(info.name, "embeddings") || strstr(info.name, "wte") || strstr(info.name, "wpe");
+        if (info.is_buffer || info.tensor->ndim != 2 || table) {
+            continue; /* the vocabulary's projection is left out: few rows reach it */
+        }
+        int64_t out = info.tensor->shape[0], in = info.tensor->shape[1];
+        product p[3];
+        memset(p, 0, sizeof p);
+        p[0] = (product){rows, out, in, false, true};  /* y = x W^T */
+        p[1] = (product){rows, in, out, false, false}; /* dx = dy W */
+        p[2] = (product){out, in, rows, true, false};  /* dW = dy^T x */
+        for (int k = 0; k < (training ? 3 : 1); k++) {
+            seconds += time_of(&r, &p[k], precision, e);
+            *flop += 2.0 * (double)p[k].m * (double)p[k].n * (double)p[k].k;
+        }
+    }
+    return seconds > 0 ? *flop / seconds * 1e-9 : 0;
+}

@@ -1,0 +1,53 @@
+/* What the bench commands share: models of standard sizes with made-up data, timing, and the matmul rate. */
+#ifndef AE_APPS_BENCH_H
+#define AE_APPS_BENCH_H
+
+#include "zoo/zoo.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A configuration by name: "bert-base", "gpt2", "infersent", ... */
+typedef struct ae_preset {
+    const char *name;
+    const char *class_name; /* of the zoo's list */
+    const char *config;     /* JSON */
+    const char *about;
+} ae_preset;
+
+AE_API const ae_preset *ae_preset_at(int i); /* NULL behind the last */
+AE_API const ae_preset *ae_preset_find(const char *name, ae_err *e);
+
+/* A preset, built, with random inputs of B sequences of T tokens. */
+typedef struct ae_bench_model {
+    const ae_zoo_model *row;
+    ae_model *root;
+    void *self;
+    ae_json *config;
+    ae_tensors *inputs;
+} ae_bench_model;
+
+AE_API int ae_bench_model_new(ae_bench_model *b, const ae_preset *preset, int64_t batch, int64_t seq, bool labels,
+                              ae_err *e);
+AE_API void ae_bench_model_free(ae_bench_model *b);
+
+/* Seconds of a steady clock. */
+AE_API double ae_seconds(void);
+
+/* The median of n numbers, which are sorted in place; NaN for none. */
+AE_API double ae_median(double *values, int n);
+
+/* The largest resident memory of this process so far, in GiB. */
+AE_API double ae_peak_rss_gib(void);
+
+/* GFLOP/s of products with every weight matrix of the model and `rows` rows in a precision: forward, and with training
+ * both gradients; each product is timed several times and its best time counts. *flop receives the operations of one
+ * such pass. */
+AE_API double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, ae_dtype precision, double *flop,
+                                   ae_err *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,141 @@
+#include "apps/bench.h"
+#include "apps/command_table.h"
+#include "tensor/onednn.h"
+#include "tensor/threads.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_STEPS = 1000 };
+
+typedef struct training {
+    ae_bench_model model;
+    ae_graph *graph;
+    ae_optimizer *optimizer;
+    int64_t batch, seq;
+    int steps;
+    ae_dtype precision;
+    double times[MAX_STEPS];
+    double loss;
+} training;
+
+/* AdamW with decay and clipping, dropout on: what pretraining does. */
+static int one_step(training *t, int64_t step, ae_err *e)
+{
+    ae_graph *g = t->graph;
+    ae_tensors *ignored = ae_tensors_new();
+    ae_io io = {g, t->model.inputs, ignored, false, true};
+    ae_graph_random(g, 1, (uint64_t)step, 0, 0);
+    ae_graph_begin(g, AE_TRAIN);
+    ae_tensor *loss = t->model.row->run(t->model.self, &io);
+    t->loss = loss ? ae_item(loss) : (double)NAN;
+    if (loss && ae_backward(g, loss, 0) == 0) {
+        ae_optimizer_step(t->optimizer, g, 1e-4);
+    }
+    ae_tensors_free(ignored);
+    return ae_ok(g) ? 0 : ae_err_set(e, ae_graph_error(g)->code, "%s", ae_graph_error(g)->message);
+}
+
+static int run_steps(training *t, ae_err *e)
+{
+    ae_optim_config c = ae_optim_defaults("adamw");
+    c.weight_decay = 0.01;
+    c.no_decay = AE_NO_DECAY_HF;
+    c.clip_norm = 1.0;
+    t->graph = ae_graph_new();
+    t->optimizer = ae_optimizer_new(t->model.root, &c, e);
+    if (!t->graph || !t->optimizer) {
+        return ae_err_set(e, AE_E_MEMORY, "no memory for the optimizer");
+    }
+    ae_graph_precision(t->graph, t->precision);
+    for (int i = -1; i < t->steps; i++) { /* the first step asks the system for memory and is not counted */
+        double start = ae_seconds();
+        if (one_step(t, i + 1, e) != 0) {
+            return -1;
+        }
+        if (i >= 0) {
+            t->times[i] = ae_seconds() - start;
+        }
+    }
+    return 0;
+}
+
+static int print_result(ae_run *run, const training *t, double gflops, double flop)
+{
+    double tokens = (double)(t->batch * t->seq) * (strcmp(t->model.row->name, "infersent") == 0 ? 2 : 1);
+    double times[MAX_STEPS], best = t->times[0];
+    memcpy(times, t->times, sizeof times);
+    for (int i = 1; i < t->steps; i++) {
+        best = fmin(best, times[i]);
+    }
+    double median = ae_median(times, t->steps), share = flop * 1e-9 / (gflops * best);
+    if (!run->json) {
+        fprintf(run->out,
+                "%-24s %.1f best, %.1f median\n%-24s %.3f best, %.3f median\n%-24s %.2f\n%-24s %.1f\n%-24s %.2f\n",
+                "tokens/s", tokens / best, tokens / median, "seconds a step", best, median, "peak memory, GiB",
+                ae_peak_rss_gib(), "matmul peak, GFLOP/s", gflops, "matmul share", share);
+        return AE_EXIT_DONE;
+    }
+    ae_json *o = ae_json_new_object(), *rates = ae_json_new_object();
+    ae_json_set_string(o, "model", ae_options_text(run->options, "model"));
+    ae_json_set_int(o, "batch", t->batch);
+    ae_json_set_int(o, "seq", t->seq);
+    ae_json_set_int(o, "steps", t->steps);
+    ae_json_set_string(o, "precision", ae_dtype_name(t->precision));
+    ae_json_set_int(o, "threads", ae_threads());
+    ae_json_set_int(o, "parameters", ae_model_numel(t->model.root));
+    ae_json_set_double(rates, "best", tokens / best);
+    ae_json_set_double(rates, "median", tokens / median);
+    ae_json_set(o, "tokens_per_s", rates);
+    ae_json_set_double(o, "step_seconds_best", best);
+    ae_json_set_double(o, "peak_rss_gib", ae_peak_rss_gib());
+    ae_json_set_double(o, "matmul_gflops_peak", gflops);
+    ae_json_set_double(o, "matmul_share", share);
+    ae_json_set_double(o, "loss", t->loss);
+    return ae_run_print_json(run, o);
+}
+
+static int run_bench(ae_run *run)
+{
+    const ae_options *o = run->options;
+    const ae_preset *preset = ae_preset_find(ae_options_text(o, "model"), &run->error);
+    training *t = calloc(1, sizeof *t);
+    if (!preset || !t) {
+        free(t);
+        return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a bench");
+    }
+    t->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : 32;
+    t->seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : 128;
+    t->steps = ae_options_int(o, "steps") > 0 ? (int)fmin((double)ae_options_int(o, "steps"), MAX_STEPS) : 3;
+    const char *precision = ae_options_text(o, "precision");
+    t->precision =
+        strcmp(precision, "bf16") == 0 || (strcmp(precision, "auto") == 0 && ae_onednn_has_bf16()) ? AE_BF16 : AE_F32;
+    int status = -1;
+    double flop = 0, gflops = 0;
+    bool threads = ae_options_origin(o, "threads") == AE_ORIGIN_COMMAND;
+    if ((!threads || ae_set_threads((int)ae_options_int(o, "threads"), &run->error) == 0) &&
+        ae_bench_model_new(&t->model, preset, t->batch, t->seq, true, &run->error) == 0 &&
+        run_steps(t, &run->error) == 0) {
+        gflops = ae_bench_matmul_rate(t->model.root, t->batch * t->seq, true, t->precision, &flop, &run->error);
+        status = run->error.code ? -1 : print_result(run, t, gflops, flop);
+    }
+    ae_optimizer_free(t->optimizer);
+    ae_bench_model_free(&t->model);
+    ae_graph_free(t->graph);
+    free(t);
+    return status;
+}
+
+static const char *const options[] = {"model", "batch", "seq", "steps", "precision", "threads", "json", NULL};
+
+const ae_command ae_cmd_bench_train = {
+    .name = "bench train",
+    .summary = "measure training steps: tokens a second, memory, share of the matmul rate",
+    .details = "Trains a model of a standard size (`list presets`) on random tokens: forward, backward, clipping and "
+               "AdamW, dropout on; BERT predicts 15 % of the positions. The matmul rate is measured in the same run on "
+               "the model's own weight matrices; the share is the time these products would take alone over the best "
+               "step's time.",
+    .options = options,
+    .run = run_bench,
+};
