@@ -61,7 +61,8 @@ ae_storage *ae_map_file(const char *path, ae_err *e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        ae_err_set(e, AE_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
+        bool absent = errno == ENOENT || errno == ENOTDIR; /* a wrong name, not a disk in trouble */
+        ae_err_set(e, absent ? AE_E_MISSING : AE_E_IO, "%s: cannot be opened: %s", path, strerror(errno));
         return NULL;
     }
     ae_storage *s = ae_map_descriptor(fd, path, e);

@@ -211,7 +211,7 @@ static void test_bad_reads(void **state)
     ae_err e = {0};
     unlink(path);
     assert_null(ae_h5_open(path, &e));
-    assert_message(&e, AE_E_IO, "cannot be opened: No such file");
+    assert_message(&e, AE_E_MISSING, "cannot be opened: No such file");
     ae_err_clear(&e);
     put_file(path, "not hdf5 at all", 15);
     assert_null(ae_h5_open(path, &e));

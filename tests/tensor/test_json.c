@@ -382,7 +382,7 @@ static void test_files(void **state)
     ae_json_free(j);
     unlink(path);
     assert_null(ae_json_read_file(path, &e));
-    assert_int_equal(e.code, AE_E_IO);
+    assert_int_equal(e.code, AE_E_MISSING);
     assert_has(e.message, "cannot be opened: No such file");
     ae_err_clear(&e);
     assert_null(ae_json_read_file("/", &e));

@@ -188,7 +188,7 @@ static void test_bad_lengths(void **state)
     ae_err_clear(&e);
     unlink(path);
     assert_null(ae_safetensors_read(path, NULL, &e));
-    assert_int_equal(e.code, AE_E_IO);
+    assert_int_equal(e.code, AE_E_MISSING);
 }
 
 static void test_bad_writes(void **state)

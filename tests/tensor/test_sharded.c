@@ -57,7 +57,7 @@ static void test_every_kind_is_recognised(void **state)
     put_file(path, "some text", 9);
     assert_failure(path, AE_E_FORMAT, "no file of tensors; safetensors, HDF5,");
     unlink(path);
-    assert_failure(path, AE_E_IO, "cannot be opened");
+    assert_failure(path, AE_E_MISSING, "cannot be opened");
 }
 
 static void put_text(const char *name, const char *text)
@@ -98,7 +98,7 @@ static void test_shards(void **state)
         {"{\"weight_map\": {\"x\": \"../model-1.safetensors\"}}", AE_E_FORMAT, "is no name of a shard in the folder"},
         {"{\"weight_map\": {\"x\": \"model.index.json\"}}", AE_E_FORMAT, "is no name of a shard"},
         {"{\"weight_map\": {\"x\": \"\"}}", AE_E_FORMAT, "is no name of a shard"},
-        {"{\"weight_map\": {\"x\": \"none\"}}", AE_E_IO, "/none: cannot be opened"},
+        {"{\"weight_map\": {\"x\": \"none\"}}", AE_E_MISSING, "/none: cannot be opened"},
         {"{\"weight_map\": {\"x\": 3}}", AE_E_VALUE, "weight_map: \"x\" is 3; a string is needed"},
         {"{\"a\": 1}", AE_E_MISSING, "the key \"weight_map\" is needed and is missing"},
         {"{\"a\": 1", AE_E_FORMAT, "an object without its closing brace"},
