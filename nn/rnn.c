@@ -10,8 +10,9 @@ static int check(ae_model *m, const char *name, int gates, const ae_rnn_config *
         return ae_model_fail(m, AE_E_VALUE, "%s%s: input %lld and hidden %lld must be positive, layers %d not negative",
                              ae_scope_prefix(m), name, (long long)c->input, (long long)c->hidden, c->layers);
     }
-    if (!(c->dropout >= 0 && c->dropout <= 1) || !(c->cell_clip >= 0) || !(c->proj_clip >= 0)) {
-        return ae_model_fail(m, AE_E_VALUE, "%s%s: dropout %g must be in 0..1, the clips %g and %g not negative",
+    if (!(c->dropout >= 0 && c->dropout < 1) || !(c->cell_clip >= 0) || !(c->proj_clip >= 0)) {
+        return ae_model_fail(m, AE_E_VALUE,
+                             "%s%s: dropout %g must be at least 0 and below 1, the clips %g and %g not negative",
                              ae_scope_prefix(m), name, c->dropout, c->cell_clip, c->proj_clip);
     }
     if (c->projection < 0 || (c->projection && (gates != 4 || c->projection >= c->hidden))) {

@@ -19,7 +19,7 @@ const char *ae_infersent_class_name(ae_infersent_encoder encoder)
 static int read_encoder(const ae_json *json, ae_infersent_encoder *encoder, ae_err *e)
 {
     const char *name = ae_json_string(json, "encoder_type", class_names[AE_INFERSENT_BLSTM], e);
-    for (int i = 0; name && i < AE_INFERSENT_ENCODER_COUNT; i++) {
+    for (int i = 0; !e->code && name && i < AE_INFERSENT_ENCODER_COUNT; i++) {
         if (strcmp(name, class_names[i]) == 0) {
             *encoder = (ae_infersent_encoder)i;
             return 0;
@@ -73,10 +73,10 @@ int ae_infersent_config_read(const ae_json *json, ae_infersent_config *c, ae_err
     c->version = (int)version;
     const int64_t most = 1 << 24;
     if (c->word_emb_dim < 1 || c->enc_lstm_dim < 1 || c->fc_dim < 1 || c->n_classes < 1 || c->word_emb_dim > most ||
-        c->enc_lstm_dim > most || c->fc_dim > most || c->n_classes > most || !(c->dpout_fc >= 0 && c->dpout_fc <= 1)) {
+        c->enc_lstm_dim > most || c->fc_dim > most || c->n_classes > most || !(c->dpout_fc >= 0 && c->dpout_fc < 1)) {
         return ae_err_set(e, AE_E_VALUE,
                           "word_emb_dim %lld, enc_lstm_dim %lld, fc_dim %lld, n_classes %lld must be in 1..2^24, "
-                          "dpout_fc %g in 0..1",
+                          "dpout_fc %g at least 0 and below 1",
                           (long long)c->word_emb_dim, (long long)c->enc_lstm_dim, (long long)c->fc_dim,
                           (long long)c->n_classes, c->dpout_fc);
     }
