@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <locale.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,13 +143,18 @@ static int finish_tree(finish *f, cJSON *tree)
     return result;
 }
 
+static pthread_mutex_t parse_lock = PTHREAD_MUTEX_INITIALIZER; /* cJSON notes the last error in a global of its own */
+
 /* cJSON follows the locale's decimal point; this thread gets the C locale for the time of one call. */
 static cJSON *parse_in_c_locale(const char *text, size_t length)
 {
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     locale_t old = c ? uselocale(c) : (locale_t)0;
-    cJSON *tree = c ? cJSON_ParseWithLength(text, length) : NULL;
+    cJSON *tree = NULL;
     if (c) {
+        pthread_mutex_lock(&parse_lock);
+        tree = cJSON_ParseWithLength(text, length);
+        pthread_mutex_unlock(&parse_lock);
         uselocale(old);
         freelocale(c);
     }

@@ -4,9 +4,10 @@
  *   error.h        errors                         json.h         the JSON door
  *   threads.h      thread counts, denormals       safetensors.h  named tensors in one file
  *   random.h       counter-based random numbers   npy.h          NumPy's .npy and .npz
- *   pool.h         storages and their pool        hdf5_file.h    the HDF5 door, the model file as named sections
+ *   pool.h         storages and their pool        hdf5_file.h    the HDF5 door; model_file.h on top of it
  *   kernels.h      kernels by instruction set     torch_file.h   PyTorch's .bin/.pt/.pkl
- *   onednn.h       the oneDNN door                lapack.h       the LAPACK door
+ *   onednn.h       the oneDNN door                sharded.h      files of tensors by what they are, shards
+ *   lapack.h       the LAPACK door                atomic_file.h  saving the whole or nothing
  *
  * Nothing in this folder knows of graphs: operations that record a tape live in autograd/. */
 #ifndef AE_TENSOR_TENSOR_H
