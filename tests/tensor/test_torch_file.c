@@ -348,7 +348,7 @@ static void test_other_files(void **state)
     ae_err_clear(&e);
     unlink(path);
     assert_null(ae_torch_read(path, &e));
-    assert_int_equal(e.code, AE_E_IO);
+    assert_int_equal(e.code, AE_E_MISSING);
 }
 
 static void test_full_disk(void **state)
