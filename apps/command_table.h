@@ -7,6 +7,8 @@
 
 #define AE_COMMANDS(ROW)                                                                                               \
     ROW(list)                                                                                                          \
+    ROW(inspect)                                                                                                       \
+    ROW(convert)                                                                                                       \
     ROW(parity)                                                                                                        \
     ROW(bench_train)                                                                                                   \
     ROW(version)                                                                                                       \

@@ -1,5 +1,5 @@
 /* `aesop parity` as a user meets it: exit statuses, what it prints, what it stores, what bad cases get. */
-#include "apps/app.h"
+#include "apps/program.h"
 #include "tensor/safetensors.h"
 
 #include <setjmp.h>
@@ -13,28 +13,6 @@
 #include <cmocka.h>
 
 #define CASE AE_TEST_DIR "/golden/gpt2_past"
-
-static char *out_text, *log_text;
-
-/* Runs the program; its output is in out_text and log_text until the next run. */
-static int aesop(int argc, ...)
-{
-    char *argv[16] = {"aesop"};
-    size_t out_size, log_size;
-    va_list args;
-    va_start(args, argc);
-    for (int i = 0; i < argc; i++) {
-        argv[i + 1] = va_arg(args, char *);
-    }
-    va_end(args);
-    free(out_text);
-    free(log_text);
-    FILE *out = open_memstream(&out_text, &out_size), *log = open_memstream(&log_text, &log_size);
-    int status = ae_app_run(NULL, argc + 1, argv, out, log);
-    fclose(out);
-    fclose(log);
-    return status;
-}
 
 static void passes_and_says_which_kernels_ran(void **state)
 {
@@ -119,14 +97,6 @@ static void names_what_is_wrong_with_a_case(void **state)
     assert_int_equal(aesop(1, "parity"), 2);
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    free(out_text);
-    free(log_text);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,5 +104,5 @@ int main(void)
         cmocka_unit_test(stores_what_it_computed),           cmocka_unit_test(fails_on_a_wrong_or_missing_tensor),
         cmocka_unit_test(names_what_is_wrong_with_a_case),
     };
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return cmocka_run_group_tests(tests, NULL, free_texts);
 }

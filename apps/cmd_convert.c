@@ -1,0 +1,85 @@
+#include "apps/command_table.h"
+#include "apps/weights.h"
+#include "zoo/zoo.h"
+
+#include <unistd.h>
+
+static int check_output(ae_run *run, const char *output)
+{
+    if (!output) {
+        return ae_err_set(&run->error, AE_E_VALUE, "convert: where to? give --output PATH");
+    }
+    if (access(output, F_OK) == 0 && !ae_options_flag(run->options, "force")) {
+        return ae_err_set(&run->error, AE_E_UNEXPECTED, "%s: exists; --force overwrites it", output);
+    }
+    return 0;
+}
+
+static int report(ae_run *run, const ae_weights *w, const char *output, ae_weights_format format, bool known)
+{
+    if (run->json) {
+        ae_json *o = ae_json_new_object();
+        ae_json_set_string(o, "output", output);
+        ae_json_set_string(o, "format", ae_weights_format_name(format));
+        ae_json_set_string(o, "class", *w->class_name ? w->class_name : NULL);
+        ae_json_set_bool(o, "checked", known);
+        ae_json_set_int(o, "tensors", ae_tensors_count(w->tensors));
+        return ae_run_print_json(run, o);
+    }
+    if (!ae_options_flag(run->options, "quiet")) {
+        fprintf(run->log, "%s: %d tensors, %s\n", output, ae_tensors_count(w->tensors),
+                known ? "every parameter of the model checked" : "copied by name: the class is not known here");
+    }
+    return AE_EXIT_DONE;
+}
+
+static int convert(ae_run *run, ae_weights *w)
+{
+    const char *output = ae_options_text(run->options, "output"), *class_name = ae_options_text(run->options, "model");
+    ae_weights_format format;
+    if (check_output(run, output) != 0 ||
+        ae_weights_format_of(output, ae_options_text(run->options, "to"), &format, &run->error) != 0 ||
+        ae_weights_read(ae_options_argument(run->options, 0), w, &run->error) != 0) {
+        return -1;
+    }
+    if (class_name) {
+        snprintf(w->class_name, sizeof w->class_name, "%s", class_name);
+    }
+    bool known = *w->class_name && w->config && ae_zoo_find(w->class_name);
+    if (class_name && !known) {
+        return ae_weights_normalise(w, &run->error); /* says what is missing */
+    }
+    if (known && ae_weights_normalise(w, &run->error) != 0) {
+        return -1;
+    }
+    if (ae_weights_write(output, format, w, &run->error) != 0) {
+        return -1;
+    }
+    return report(run, w, output, format, known);
+}
+
+static int run_convert(ae_run *run)
+{
+    ae_weights w = {0};
+    int status = convert(run, &w);
+    ae_weights_free(&w);
+    return status;
+}
+
+static const char *const options[] = {"output", "to", "model", "force", "quiet", "json", NULL};
+
+const ae_command ae_cmd_convert = {
+    .name = "convert",
+    .summary = "write weights in another format",
+    .usage = "PATH",
+    .details =
+        "Reads what `inspect` reads and writes by the ending of --output, or by --to: h5, hf (a folder), "
+        "safetensors, bin, npz.\n\n"
+        "Where config.json or --model names a class of the zoo, the weights pass through that model: a missing, "
+        "unexpected or misshapen tensor is an error, base prefixes (\"bert.\") are added or removed, and old names "
+        "(gamma, beta) are mended. Other files are copied tensor by tensor.",
+    .options = options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run_convert,
+};
