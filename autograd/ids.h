@@ -11,4 +11,7 @@ int ae_ids_check_dtype(ae_call *c, int i);
  * an axis of input `of` (of < 0: of no tensor, a number of classes). NULL after failing. */
 const int64_t *ae_ids(ae_call *c, int i, int64_t extent, int of, int axis);
 
+/* zeros of a shape with src added at ids along an axis: the transpose of gather. src has the shape of ids. */
+ae_tensor *ae_scatter_zeros(ae_graph *g, ae_tensor *src, ae_tensor *ids, int axis, const int64_t *shape, int ndim);
+
 #endif

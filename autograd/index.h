@@ -21,7 +21,21 @@ AE_API ae_tensor *ae_index_select(ae_graph *g, ae_tensor *x, int axis, ae_tensor
  * gives. */
 AE_API ae_tensor *ae_index_add(ae_graph *g, ae_tensor *x, int axis, ae_tensor *ids, ae_tensor *src);
 
-#define AE_INDEX_OPS(ROW) ROW(embedding) ROW(index_select) ROW(index_sum)
+/* Single elements along an axis, as torch.gather: for axis 0 of a matrix y[i, j] = x[ids[i, j], j]. ids has the rank of
+ * x and the shape of the result; its extents may be smaller than those of x, and along the axis any. */
+AE_API ae_tensor *ae_gather(ae_graph *g, ae_tensor *x, int axis, ae_tensor *ids);
+
+/* The same under NumPy's name. */
+AE_API ae_tensor *ae_take_along(ae_graph *g, ae_tensor *x, int axis, ae_tensor *ids);
+
+/* x with src added at ids along an axis: for axis 0 of a matrix y[ids[i, j], j] += src[i, j]. src has the shape of ids.
+ */
+AE_API ae_tensor *ae_scatter_add(ae_graph *g, ae_tensor *x, int axis, ae_tensor *ids, ae_tensor *src);
+
+/* ids.shape + (classes) of a dtype: one at each id, zero elsewhere. No gradient. */
+AE_API ae_tensor *ae_one_hot(ae_graph *g, ae_tensor *ids, int64_t classes, ae_dtype dtype);
+
+#define AE_INDEX_OPS(ROW) ROW(embedding) ROW(index_select) ROW(index_sum) ROW(gather) ROW(scatter_sum) ROW(one_hot)
 
 #ifdef __cplusplus
 }
