@@ -121,7 +121,7 @@ static void prod_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 
 static void prod_sample(ae_sample *s)
 {
-    static const char *const shapes[] = {"2,3,4", "2,3,4", "5", "300,7"};
+    static const char *const shapes[] = {"2,3,4", "2,3,4", "5", "300,4"};
     static const int axes[][2] = {{1, 2}, {0}, {0}, {0}};
     int v = s->variant;
     s->out[0] = ae_prod(s->graph, ae_sample_in(s, shapes[v], 0.5, 1.5), v ? 1 : 2, axes[v], v == 1);
