@@ -51,7 +51,7 @@ int ae_snapshot_write(ae_h5 *f, const ae_snapshot *c, ae_err *e)
 }
 
 int ae_snapshot_save(const char *path, const char *name, const char *plugin, const ae_json *config,
-                       const ae_snapshot *c, ae_err *e)
+                     const ae_snapshot *c, ae_err *e)
 {
     ae_h5 *f = ae_model_file_create(path, name, plugin, config, e);
     if (!f) {

@@ -37,7 +37,7 @@ AE_API int ae_snapshot_read(ae_h5 *f, ae_snapshot *c, ae_err *e);
 /* The whole file: afterwards path is the old file or the new one, never a part. name and plugin as in
  * ae_model_file_create. */
 AE_API int ae_snapshot_save(const char *path, const char *name, const char *plugin, const ae_json *config,
-                              const ae_snapshot *c, ae_err *e);
+                            const ae_snapshot *c, ae_err *e);
 AE_API int ae_snapshot_load(const char *path, ae_snapshot *c, ae_err *e); /* messages begin with the path */
 
 #ifdef __cplusplus

@@ -1,8 +1,8 @@
 /* Snapshots: five steps are the same, bit for bit, as two, a save, a load into new objects, and three; with dropout,
  * and for every rule. What a file of the wrong kind gets. */
 #include "nn/act.h"
-#include "nn/snapshot.h"
 #include "nn/linear.h"
+#include "nn/snapshot.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
