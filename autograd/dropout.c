@@ -41,6 +41,22 @@ static void block_16(const dropout_attr *a, int64_t from, ae_dtype dtype, const 
     (dtype == AE_BF16 ? k->f32_to_bf16 : k->f32_to_f16)(wide, y, n);
 }
 
+/* Elements [from, to), a block at a time. */
+static void blocks(const dropout_attr *a, const ae_tensor *x, ae_tensor *y, int64_t from, int64_t to)
+{
+    for (; from < to; from += BLOCK) {
+        int64_t m = to - from < BLOCK ? to - from : BLOCK;
+        if (x->dtype == AE_F32) {
+            ae_kernels_get()->dropout(&a->key, (float)a->p, (uint64_t)from, (const float *)x->data + from,
+                                      (float *)y->data + from, m);
+        } else if (x->dtype == AE_F64) {
+            block_f64(a, from, (const double *)x->data + from, (double *)y->data + from, m);
+        } else {
+            block_16(a, from, x->dtype, (const uint16_t *)x->data + from, (uint16_t *)y->data + from, m);
+        }
+    }
+}
+
 static int dropout_forward(ae_call *c)
 {
     const dropout_attr *a = c->attr;
@@ -50,17 +66,13 @@ static int dropout_forward(ae_call *c)
         return -1;
     }
     int64_t n = ae_numel(y);
-#pragma omp parallel for schedule(static) if (n >= PARALLEL)
+    if (n < PARALLEL) { /* no region: see elementwise.c */
+        blocks(a, x, y, 0, n);
+        return 0;
+    }
+#pragma omp parallel for schedule(static)
     for (int64_t from = 0; from < n; from += BLOCK) {
-        int64_t m = n - from < BLOCK ? n - from : BLOCK;
-        if (x->dtype == AE_F32) {
-            ae_kernels_get()->dropout(&a->key, (float)a->p, (uint64_t)from, (const float *)x->data + from,
-                                      (float *)y->data + from, m);
-        } else if (x->dtype == AE_F64) {
-            block_f64(a, from, (const double *)x->data + from, (double *)y->data + from, m);
-        } else {
-            block_16(a, from, x->dtype, (const uint16_t *)x->data + from, (uint16_t *)y->data + from, m);
-        }
+        blocks(a, x, y, from, n - from < BLOCK ? n : from + BLOCK);
     }
     return 0;
 }

@@ -277,9 +277,9 @@ ae_tensor *ae_reciprocal(ae_graph *g, ae_tensor *x)
 
 /* ---- square ------------------------------------------------------------------------------------------------------ */
 
-AE_LOOP1(square_f32, float, float, x *x)
-AE_LOOP1(square_f64, double, double, x *x)
-AE_LOOP1(square_i64, int64_t, int64_t, (uint64_t)x *(uint64_t)x)
+AE_LOOP1(square_f32, float, float, (x * x))
+AE_LOOP1(square_f64, double, double, (x * x))
+AE_LOOP1(square_i64, int64_t, int64_t, ((uint64_t)x * (uint64_t)x))
 
 static void square_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 {
