@@ -368,7 +368,7 @@ static int check_write(ae_h5 *f, const char *name, ae_err *e)
 }
 
 /* Makes the groups before the last part of a name, each keeping the order of its members. */
-static int make_groups(ae_h5 *f, const char *name)
+static int make_groups(ae_h5 *f, const char *name, ae_err *e)
 {
     char part[LONGEST_NAME];
     for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -381,8 +381,10 @@ static int make_groups(ae_h5 *f, const char *name)
         hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
         H5Pset_link_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
         hid_t group = H5Gcreate2(f->file, part, H5P_DEFAULT, creation, H5P_DEFAULT);
-        drop(creation);
-        if (group < 0 || H5Gclose(group) < 0) {
+        int result =
+            group < 0 || H5Gclose(group) < 0 ? fail(f, AE_E_IO, e, "the group %.200s cannot be made", part) : 0;
+        drop(creation); /* after the message: every call of HDF5 forgets the reason of the failure before it */
+        if (result != 0) {
             return -1;
         }
     }
@@ -413,18 +415,18 @@ static int note_large(ae_h5 *f, hid_t dataset, hid_t type)
 /* Creates a contiguous dataset and fills it. */
 static int write_dataset(ae_h5 *f, const char *name, hid_t type, hid_t space, const void *data, bool is_bf16, ae_err *e)
 {
-    if (make_groups(f, name) != 0) {
-        return fail(f, AE_E_IO, e, "the groups of %.200s cannot be made", name);
+    if (make_groups(f, name, e) != 0) {
+        return -1;
     }
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
     H5Pset_layout(creation, H5D_CONTIGUOUS);
     H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
     hid_t dataset = H5Dcreate2(f->file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    int result = dataset >= 0 ? 0 : fail(f, AE_E_IO, e, "%.200s cannot be created", name);
     drop(creation);
     if (dataset < 0) {
-        return fail(f, AE_E_IO, e, "%.200s cannot be created", name);
+        return result;
     }
-    int result = 0;
     if (H5Sget_simple_extent_npoints(space) > 0 && H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) {
         result = fail(f, AE_E_IO, e, "%.200s cannot be written", name);
     }
@@ -552,7 +554,7 @@ static int write_attribute(ae_h5 *f, const char *object, const char *key, hid_t 
     if (!f->medium.saving) {
         return ae_err_set(e, AE_E_STATE, "%s: is open for reading; no attribute can be written to it", f->path);
     }
-    hid_t target = H5Oopen(f->file, object, H5P_DEFAULT), space = H5Screate(H5S_SCALAR);
+    hid_t space = H5Screate(H5S_SCALAR), target = H5Oopen(f->file, object, H5P_DEFAULT);
     hid_t a = target >= 0 ? H5Acreate2(target, key, type, space, H5P_DEFAULT, H5P_DEFAULT) : -1;
     int result = 0;
     if (a < 0 || H5Awrite(a, type, data) < 0) {
@@ -811,11 +813,13 @@ ae_h5 *ae_h5_open_storage(ae_storage *file, const char *path, ae_err *e)
     guard g = enter();
     hid_t access = access_properties(f);
     f->file = H5Fopen(path, H5F_ACC_RDONLY, access);
-    drop(access);
     if (f->file < 0) {
         char reason[200] = "no reason given";
         H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, reason);
         ae_err_set(e, AE_E_FORMAT, "%s: not an HDF5 file, or cut short (HDF5: %s)", path, reason);
+    }
+    drop(access);
+    if (f->file < 0) {
         close_handle(f);
         f = NULL;
     }
@@ -1089,7 +1093,9 @@ static int walk_group(walk *w)
     hid_t group = H5Gopen2(w->f->file, w->path[0] ? w->path : "/", H5P_DEFAULT);
     hid_t p = group >= 0 ? H5Gget_create_plist(group) : -1;
     unsigned order = 0;
-    H5Pget_link_creation_order(p, &order);
+    if (p >= 0) {
+        H5Pget_link_creation_order(p, &order);
+    }
     H5_index_t index = order & H5P_CRT_ORDER_INDEXED ? H5_INDEX_CRT_ORDER : H5_INDEX_NAME;
     herr_t result = group >= 0 ? H5Literate(group, index, H5_ITER_INC, NULL, visit_link, w) : -1;
     if (result < 0 && !w->failed) {

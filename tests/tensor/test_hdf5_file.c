@@ -187,7 +187,10 @@ static void test_bad_writes(void **state)
     assert_message(&e, AE_E_UNEXPECTED, "a is there already");
     ae_err_clear(&e);
     assert_int_equal(ae_h5_write_tensor(f, "a/b", t, &e), -1); /* a is a dataset, no group */
-    assert_int_equal(e.code, AE_E_IO);
+    assert_message(&e, AE_E_IO, "a/b cannot be created (HDF5: ");
+    ae_err_clear(&e);
+    assert_int_equal(ae_h5_write_tensor(f, "a/b/c", t, &e), -1);
+    assert_message(&e, AE_E_IO, "the group a/b cannot be made (HDF5: ");
     ae_err_clear(&e);
     assert_int_equal(ae_h5_append(f, "s", t, &e), -1);
     assert_message(&e, AE_E_SHAPE, "need at least one axis");
@@ -199,8 +202,33 @@ static void test_bad_writes(void **state)
     free(huge);
     ae_err_clear(&e);
     assert_int_equal(ae_h5_write_attribute_int(f, "nothing", "k", 1, &e), -1);
-    assert_message(&e, AE_E_IO, "the attribute k of nothing cannot be written");
+    assert_message(&e, AE_E_IO, "the attribute k of nothing cannot be written (HDF5: ");
+    ae_err_clear(&e);
+    char *longest = calloc(1, 5001);
+    memset(longest, 'x', 5000);
+    assert_int_equal(ae_h5_write_tensor(f, longest, t, &e), -1);
+    assert_message(&e, AE_E_VALUE, "is no name for a dataset");
+    assert_false(ae_h5_has(f, longest));
+    free(longest);
+    ae_err_clear(&e);
+    void *data = t->data;
+    t->data = NULL;
+    assert_int_equal(ae_h5_write_tensor(f, "freed", t, &e), -1);
+    assert_message(&e, AE_E_FREED, "freed: tensor ?: was freed before it could be written");
+    t->data = data;
     ae_h5_close(f);
+    ae_err_clear(&e);
+    ae_tensors *d = small_tensors();
+    assert_int_equal(ae_tensors_add(d, "a..b", ae_tensor_share(t, NULL), NULL), 0);
+    assert_int_equal(ae_hdf5_write(path, d, true, &e), -1); /* dots as groups leave an empty part */
+    assert_message(&e, AE_E_VALUE, "\"a//b\" is no name for a dataset");
+    ae_err_clear(&e);
+    f = ae_h5_create(path, NULL);
+    assert_int_equal(ae_h5_append(f, "weight", ae_tensors_at(d, 0), &e), 0);
+    assert_int_equal(ae_h5_write_tensor(f, "weight", t, &e), 0);
+    assert_int_equal(ae_h5_commit(f, &e), -1);
+    assert_message(&e, AE_E_UNEXPECTED, "weight is there already");
+    ae_tensors_free(d);
     assert_null(ae_h5_create("no/such/folder/x.h5", &(ae_err){0}));
     ae_tensor_free(t);
 }
@@ -216,6 +244,7 @@ static void test_bad_reads(void **state)
     put_file(path, "not hdf5 at all", 15);
     assert_null(ae_h5_open(path, &e));
     assert_message(&e, AE_E_FORMAT, "not an HDF5 file, or cut short (HDF5: ");
+    assert_null(strstr(e.message, "no reason given"));
     ae_err_clear(&e);
     ae_tensors *d = small_tensors();
     ae_h5 *f = ae_h5_create(path, &e);
@@ -259,6 +288,9 @@ static void test_bad_reads(void **state)
     ae_err_clear(&e);
     assert_int_equal(ae_h5_write_text(f, "new", "x", &e), -1);
     assert_message(&e, AE_E_STATE, "is open for reading");
+    ae_err_clear(&e);
+    assert_int_equal(ae_h5_write_attribute(f, "/", "new", "x", &e), -1);
+    assert_message(&e, AE_E_STATE, "is open for reading; no attribute can be written to it");
     ae_err_clear(&e);
     assert_int_equal(ae_h5_commit(f, &e), -1);
     assert_message(&e, AE_E_STATE, "there is nothing to commit");
@@ -326,6 +358,61 @@ static int save_new(const ae_file_calls *calls, const ae_tensors *d, ae_err *e)
     return ae_h5_commit(f, e);
 }
 
+/* HDF5 looks among its open files for the one to open. */
+static void test_several_open_files(void **state)
+{
+    (void)state;
+    ae_err e = {0};
+    ae_tensors *d = small_tensors();
+    assert_int_equal(ae_hdf5_write(path, d, false, &e), 0);
+    ae_h5 *a = ae_h5_open(path, &e), *b = ae_h5_open(path, &e);
+    ae_h5 *other = ae_h5_open(AE_TEST_DIR "/tensor/files/foreign.h5", &e), *saving = ae_h5_create(path, &e);
+    assert_true(a && b && other && saving);
+    assert_int_equal(ae_h5_write_text(saving, "t", "new", &e), 0);
+    assert_int_equal(ae_h5_commit(saving, &e), 0);
+    assert_true(ae_h5_has(a, "weight") && ae_h5_has(b, "weight") && !ae_h5_has(other, "weight"));
+    ae_tensor *t = ae_h5_read_tensor(a, "weight", &e);
+    ae_h5_close(a);
+    ae_h5_close(b);
+    ae_h5_close(other);
+    assert_same_tensor("weight", ae_tensors_get(d, "weight"), t);
+    ae_tensor_free(t);
+    ae_tensors_free(d);
+}
+
+static void test_deep_groups(void **state)
+{
+    (void)state;
+    ae_err e = {0};
+    char name[2 * 70 + 1] = "";
+    for (int i = 0; i < 70; i++) {
+        strcat(name, i ? "/g" : "g");
+    }
+    ae_h5 *f = ae_h5_create(path, &e);
+    assert_int_equal(ae_h5_write_blob(f, name, "x", 1, &e), 0);
+    assert_int_equal(ae_h5_commit(f, &e), 0);
+    assert_null(ae_hdf5_read(path, NULL, '/', &e));
+    assert_message(&e, AE_E_FORMAT, "groups nested deeper than 64");
+}
+
+/* The compressed bytes of a chunk are damaged: HDF5 says why it cannot read them. */
+static void test_damaged_chunk(void **state)
+{
+    (void)state;
+    size_t size = 0;
+    char *data = file_text(AE_TEST_DIR "/tensor/files/foreign.h5", &size);
+    char *chunk = memmem(data, size, "\x78\x5e", 2); /* how zlib's streams begin at h5py's level */
+    assert_non_null(chunk);
+    chunk[3] ^= 0x55;
+    put_file(path, data, size);
+    free(data);
+    ae_err e = {0};
+    ae_h5 *f = ae_h5_open(path, &e);
+    assert_null(ae_h5_read_tensor(f, "compressed", &e));
+    assert_message(&e, AE_E_IO, "compressed cannot be read (HDF5: ");
+    ae_h5_close(f);
+}
+
 /* Every system call in turn fails (a full disk), or it and all later ones (a crash): the file is whole, old or new. */
 static void try_every_fault(bool crash)
 {
@@ -385,6 +472,9 @@ int main(void)
         cmocka_unit_test(test_bad_writes),
         cmocka_unit_test(test_bad_reads),
         cmocka_unit_test(test_foreign_file),
+        cmocka_unit_test(test_several_open_files),
+        cmocka_unit_test(test_deep_groups),
+        cmocka_unit_test(test_damaged_chunk),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_version),
     };

@@ -261,7 +261,7 @@ static void test_building(void **state)
     assert_int_equal(ae_json_add(a, NULL, ae_json_new_double((double)NAN)), 0);
     assert_int_equal(ae_json_add(a, NULL, ae_json_new_double((double)INFINITY)), 0);
     assert_int_equal(ae_json_set(j, "a", a), 0);
-    ae_json_set_string(j, "s", "q\"\\\n\x01\xff\xc3\xa4");
+    ae_json_set_string(j, "s", "q\"\\\b\f\n\r\t\x01\xff\xc3\xa4");
     ae_json_set_bool(j, "b", true);
     ae_json_set_int(j, "b", 5);
     ae_json_set_null(j, "n");
@@ -270,8 +270,10 @@ static void test_building(void **state)
     ae_json_set_int(j, "gone", 1);
     ae_json_remove(j, "gone");
     ae_json_remove(j, "never there");
-    assert_written(j, "{\"a\":[-9223372036854775808,0.1,0.3333333333333333,2.0,1e+22,null,null],"
-                      "\"s\":\"q\\\"\\\\\\n\\u0001\xef\xbf\xbd\xc3\xa4\",\"b\":5,\"n\":null,\"d\":-0.0,\"none\":null}");
+    assert_written(
+        j,
+        "{\"a\":[-9223372036854775808,0.1,0.3333333333333333,2.0,1e+22,null,null],"
+        "\"s\":\"q\\\"\\\\\\b\\f\\n\\r\\t\\u0001\xef\xbf\xbd\xc3\xa4\",\"b\":5,\"n\":null,\"d\":-0.0,\"none\":null}");
     ae_json_free(j);
 }
 
@@ -297,6 +299,10 @@ static void test_broken_build_is_reported(void **state)
     ae_err e = {0};
     assert_null(ae_json_text(j, false, &e));
     assert_int_equal(e.code, AE_E_MEMORY);
+    ae_err_clear(&e);
+    assert_int_equal(ae_json_write_file(j, "never.json", &e), -1);
+    assert_has(e.message, "never.json: no memory for a JSON text, or a member could not be added");
+    assert_int_equal(access("never.json", F_OK), -1);
     assert_int_equal(ae_json_add(j, NULL, ae_json_new_null()), -1); /* an array's call on an object */
     assert_int_equal(ae_json_set(NULL, "x", ae_json_new_null()), -1);
     ae_json_free(j);

@@ -203,6 +203,20 @@ static ae_tensors *parse(const char *pickle, size_t length, const char *member, 
     return ae_torch_read(path, e);
 }
 
+/* Protocol 4 (another way to name globals and to count the memo), integer keys, a torch.Size, attributes in slots. */
+static void test_protocol_4(void **state)
+{
+    (void)state;
+    ae_tensors *d = read_good(FILES "protocol4.pt");
+    assert_int_equal(ae_tensors_count(d), 2);
+    for (int i = 0; i < 2; i++) {
+        const ae_tensor *t = ae_tensors_get(d, i ? "slots.weight" : "optimizer.state.0.exp_avg");
+        assert_non_null(t);
+        assert_true(ae_numel(t) == 6 && ae_get_f64(t, 5) == 5);
+    }
+    ae_tensors_free(d);
+}
+
 #define TENSOR(class, key, count, offset, shape, strides)                                                              \
     "ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagec" class "\nU\x01" key "U\x03"                                   \
                                                                "cpuK" count "tQK" offset "(" shape "t(" strides        \
@@ -384,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_state_dicts_of_pytorch),
         cmocka_unit_test(test_whole_modules_of_pytorch),
         cmocka_unit_test(test_module_of_python_2),
+        cmocka_unit_test(test_protocol_4),
         cmocka_unit_test(test_bad_pickles),
         cmocka_unit_test(test_deep_and_cyclic_values),
         cmocka_unit_test(test_other_files),
