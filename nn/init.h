@@ -28,8 +28,10 @@ AE_API ae_init ae_init_uniform(double lo, double hi);
 /* N(0, std^2/(2 layers)): what GPT-2 gives to the projections that feed the residual stream. */
 AE_API ae_init ae_init_gpt2_residual(double std, int64_t layers);
 
-/* ---- by the shape: fan_in is the product of all extents but the first, fan_out the first times those behind the second.
- * A vector has fan_in = fan_out = its length. ---- */
+/* ---- by the shape ------------------------------------------------------------------------------------------------ */
+
+/* fan_in is the product of all extents but the first, fan_out the first times those behind the second; a vector has
+ * fan_in = fan_out = its length. */
 
 /* U(+-gain sqrt(6/(fan_in + fan_out))) and N(0, gain^2 2/(fan_in + fan_out)): Glorot and Bengio 2010; TensorFlow's
  * default. */

@@ -3,7 +3,9 @@
 #define AE_NN_NN_H
 
 #include "nn/act.h"
+#include "nn/average.h"
 #include "nn/conv1d.h"
+#include "nn/crf.h"
 #include "nn/embedding.h"
 #include "nn/feed_forward.h"
 #include "nn/gru.h"
