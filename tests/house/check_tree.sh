@@ -80,8 +80,9 @@ breaches=$(awk '
         if (layered && name == "aesop.h") {
             say("aesop.h is for programs outside; include the headers that are used")
         }
+        ours = target in sees && index(name, "/") # the door itself may be called like what is behind it
         for (i = 1; i <= n; i++) {
-            if (!layered || name !~ foreign[i]) {
+            if (!layered || ours || name !~ foreign[i]) {
                 continue
             }
             if (door[i] != "" && FILENAME !~ door[i]) {
