@@ -40,39 +40,9 @@ int ae_parity_build(const ae_case *c, ae_parity_model *p, ae_err *e)
     return 0;
 }
 
-static int load_one(const ae_model *root, int i, const ae_tensors *from, ae_err *e)
-{
-    char a[AE_SHAPE_TEXT_MAX], b[AE_SHAPE_TEXT_MAX];
-    ae_param_info p = ae_model_at(root, i);
-    const ae_tensor *t = ae_tensors_get(from, p.name);
-    for (int k = 0; k < p.aliases && !t; k++) {
-        t = ae_tensors_get(from, ae_model_alias(root, i, k));
-    }
-    if (!t) {
-        return ae_err_set(e, AE_E_MISSING, "model.safetensors holds no %s", p.name);
-    }
-    if (!ae_same_shape(t, p.tensor)) {
-        return ae_err_set(e, AE_E_SHAPE, "%s is %s in model.safetensors and %s in the model", p.name,
-                          ae_shape_text(t->ndim, t->shape, a), ae_shape_text(p.tensor->ndim, p.tensor->shape, b));
-    }
-    ae_param_touch(p.tensor);
-    return ae_tensor_copy(p.tensor, t, e);
-}
-
 int ae_parity_load(const ae_case *c, ae_model *root, ae_err *e)
 {
-    for (int i = 0; i < ae_model_count(root); i++) {
-        if (load_one(root, i, c->model, e) != 0) {
-            return -1;
-        }
-    }
-    for (int i = 0; i < ae_tensors_count(c->model); i++) {
-        if (!ae_model_get(root, ae_tensors_name(c->model, i))) {
-            return ae_err_set(e, AE_E_UNEXPECTED, "model.safetensors holds %s, which the model does not have",
-                              ae_tensors_name(c->model, i));
-        }
-    }
-    return 0;
+    return ae_model_load(root, c->model, NULL, NULL, e);
 }
 
 void ae_parity_free(ae_parity_model *p)

@@ -20,5 +20,5 @@ ae_tensor *ae_feed_forward(ae_graph *g, const struct ae_feed_forward *l, ae_tens
     if (l->gate.weight) {
         h = ae_mul(g, h, ae_linear(g, &l->gate, x));
     }
-    return ae_frame_return(f, ae_linear(g, &l->output, h));
+    return ae_frame_return(f, ae_linear(g, &l->output, ae_dropout(g, h, l->dropout)));
 }

@@ -14,6 +14,7 @@ struct ae_feed_forward {
     struct ae_linear gate;   /* H -> F, linear, multiplied with the activated input; weight NULL when not gated */
     struct ae_linear output; /* F -> H */
     ae_act act;
+    double dropout; /* of the F activated values when training: T5's; 0 after init */
 };
 
 /* What the parts are called in the checkpoint; gate NULL: not gated. UER-py: {"linear_1", NULL, "linear_2"}. T5 v1.1:
@@ -27,8 +28,8 @@ AE_API void ae_feed_forward_init(ae_model *m, struct ae_feed_forward *l, const c
                                  const ae_feed_forward_names *parts, int64_t width, int64_t inner, ae_act act,
                                  ae_init init, bool bias);
 
-/* output(act(input x)), or output(act(input x) * gate x): Vaswani et al. 2017, equation 2; Shazeer 2020,
- * arXiv:2002.05202. x (...,H) gives (...,H). */
+/* output(h), h = act(input x), or act(input x) * gate x, with dropout on h: Vaswani et al. 2017, equation 2; Shazeer
+ * 2020, arXiv:2002.05202. x (...,H) gives (...,H). */
 AE_API ae_tensor *ae_feed_forward(ae_graph *g, const struct ae_feed_forward *l, ae_tensor *x);
 
 #ifdef __cplusplus

@@ -139,12 +139,39 @@ static void test_blocks(void **state)
     ae_model_free(m);
 }
 
+/* Dropout acts on the inner values when training, and only then. */
+static void test_dropout(void **state)
+{
+    (void)state;
+    ae_model *m = ae_model_new(5);
+    ae_graph *g = ae_graph_new();
+    const ae_feed_forward_names names = {"wi", NULL, "wo"};
+    struct ae_feed_forward l;
+    ae_feed_forward_init(m, &l, "", &names, 3, 64, AE_ACT_FN_SIGMOID, ae_init_constant(0), false);
+    for (int i = 0; i < 3 * 64; i++) {
+        ((float *)l.output.weight->data)[i] = 1;
+    }
+    l.dropout = 0.25;
+    for (int train = 0; train < 2; train++) {
+        float y[3];
+        ae_graph_random(g, 9, 0, 0, 0);
+        ae_graph_begin(g, train ? AE_TRAIN : AE_EVAL);
+        ae_tensor *x = ae_feed_forward(g, &l, ae_zeros(g, AE_F32, 2, (int64_t[]){1, 3}));
+        assert_int_equal(ae_read(x, AE_F32, y, 3), 0);
+        double kept = (double)y[0] / (0.5 / 0.75); /* inner values are 1/2, scaled when kept */
+        assert_true(train ? kept >= 32 && kept < 64 && fabs(kept - round(kept)) < 1e-4 : y[0] == 32);
+    }
+    ae_graph_free(g);
+    ae_model_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_activation),
         cmocka_unit_test(test_unknown_activation),
         cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_dropout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
