@@ -214,8 +214,13 @@ static const struct list_kind *find_kind(const char *name, ae_err *e)
 static void print_kind(ae_run *run, const struct list_kind *kind)
 {
     list_entry entry = {0};
+    int width = 20;
     for (int i = 0; kind->entry(run->app, i, &entry); i++) {
-        fprintf(run->out, "%-20s %s\n", entry.name, entry.about ? entry.about : "");
+        int length = (int)strlen(entry.name);
+        width = length > width ? length : width;
+    }
+    for (int i = 0; kind->entry(run->app, i, &entry); i++) {
+        fprintf(run->out, "%-*s %s\n", width, entry.name, entry.about ? entry.about : "");
     }
 }
 
