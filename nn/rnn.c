@@ -15,6 +15,10 @@ static int check(ae_model *m, const char *name, int gates, const ae_rnn_config *
                              "%s%s: dropout %g must be at least 0 and below 1, the clips %g and %g not negative",
                              ae_scope_prefix(m), name, c->dropout, c->cell_clip, c->proj_clip);
     }
+    if (c->bidirectional && c->reverse) {
+        return ae_model_fail(m, AE_E_VALUE, "%s%s: reverse is for a single direction, bidirectional has both",
+                             ae_scope_prefix(m), name);
+    }
     if (c->projection < 0 || (c->projection && (gates != 4 || c->projection >= c->hidden))) {
         return ae_model_fail(m, AE_E_VALUE, "%s%s: a projection of %lld; only an LSTM has one, of 1..%lld units",
                              ae_scope_prefix(m), name, (long long)c->projection, (long long)c->hidden - 1);
@@ -78,7 +82,7 @@ static void run_layer(ae_graph *g, const struct ae_rnn_stack *s, int at, ae_tens
 {
     const ae_rnn_config *c = &s->config;
     const struct ae_rnn_weights *w = &s->weights[at];
-    ae_recurrent_options o = {.reverse = at % s->directions == 1,
+    ae_recurrent_options o = {.reverse = s->directions == 2 ? at % 2 == 1 : c->reverse,
                               .relu = c->relu,
                               .reset_before = c->reset_before,
                               .cell_clip = c->cell_clip,

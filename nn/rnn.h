@@ -16,6 +16,7 @@ typedef struct ae_rnn_config {
     int64_t hidden;      /* H */
     int layers;          /* 0 means 1; layer l > 0 reads all directions of layer l - 1 */
     bool bidirectional;  /* a second set of layers runs from the end; outputs are concatenated */
+    bool reverse;        /* the only direction runs from the end; names are those of a forward layer */
     bool no_bias;        /* without bias_ih and bias_hh */
     double dropout;      /* on the output of every layer but the last */
     bool relu;           /* ae_rnn: relu instead of tanh */

@@ -370,6 +370,63 @@ static void every_output_may_go_unused(void **state)
     }
 }
 
+enum { WIDE_B = 5, WIDE_T = 6, WIDE_I = 24, WIDE_H = 40, WIDE_MAX = 1 << 15 };
+
+/* Values and gradients of a layer wide enough for packed weights, with products in a precision. Returns their number.
+ */
+static int64_t run_wide(int gates, bool reset_before, ae_dtype dtype, ae_dtype precision, double *got)
+{
+    const ae_recurrent_options o = {.reverse = true, .reset_before = reset_before};
+    const int64_t wide = gates * WIDE_H;
+    ae_tensor *out[3];
+    ae_graph_begin(g, AE_TRAIN);
+    ae_graph_precision(g, precision);
+    ae_tensor *leaf[] = {wave(dtype, 0, 1, SHAPE(WIDE_B, WIDE_T, WIDE_I)), wave(dtype, 1, 0.3, SHAPE(wide, WIDE_I)),
+                         wave(dtype, 2, 0.2, SHAPE(wide, WIDE_H)), wave(dtype, 3, 0.5, SHAPE(wide))};
+    ae_tensor *lengths = ae_from_data(g, AE_I64, 1, (int64_t[]){WIDE_B}, (int64_t[]){6, 2, 5, 1, 6});
+    for (int i = 0; i < 4; i++) {
+        ae_requires_grad(g, leaf[i]);
+    }
+    if (gates == 4) {
+        ae_f_lstm(g, leaf[0], leaf[1], leaf[2], leaf[3], NULL, NULL, NULL, NULL, lengths, &o, out);
+    } else {
+        (gates == 3 ? ae_f_gru : ae_f_rnn)(g, leaf[0], leaf[1], leaf[2], leaf[3], NULL, NULL, lengths, &o, out);
+    }
+    ae_tensor *w = wave(dtype, 4, 1, SHAPE(WIDE_B, WIDE_T, WIDE_H));
+    assert_int_equal(ae_backward(g, ae_sum(g, ae_mul(g, out[0], w), 0, NULL, false), 0), 0);
+    ae_graph_precision(g, AE_F32);
+    ae_tensor *const results[] = {out[0], leaf[0]->grad, leaf[1]->grad, leaf[2]->grad, leaf[3]->grad};
+    int64_t n = 0;
+    for (int i = 0; i < 5; i++) {
+        ae_read(results[i], AE_F64, got + n, ae_numel(results[i]));
+        n += ae_numel(results[i]);
+    }
+    assert_true(n <= WIDE_MAX);
+    return n;
+}
+
+static void products_in_bf16_agree(void **state)
+{
+    static double want[WIDE_MAX], f32[WIDE_MAX], bf16[WIDE_MAX];
+    static const int gates[] = {1, 3, 3, 4};
+    (void)state;
+    for (int k = 0; k < 4; k++) {
+        int64_t n = run_wide(gates[k], k == 1, AE_F64, AE_F32, want);
+        run_wide(gates[k], k == 1, AE_F32, AE_F32, f32);
+        run_wide(gates[k], k == 1, AE_F32, AE_BF16, bf16);
+        double worst_f32 = 0, error = 0, size = 0;
+        for (int64_t i = 0; i < n; i++) {
+            worst_f32 = fmax(worst_f32, fabs(f32[i] - want[i]));
+            error += (bf16[i] - want[i]) * (bf16[i] - want[i]);
+            size += want[i] * want[i];
+        }
+        assert_true(worst_f32 < 2e-4);
+        if (!(error <= 4e-4 * size) || error == 0) { /* 2^-7 is 0.8 %, summed over steps: within 2 % */
+            fail_msg("%d gates: bf16 differs by %g", gates[k], sqrt(error / size));
+        }
+    }
+}
+
 static void padding_is_never_read(void **state)
 {
     ae_tensor *out[3];
@@ -541,13 +598,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_agree_with_numpy),
-        cmocka_unit_test(every_output_may_go_unused),
-        cmocka_unit_test(padding_is_never_read),
-        cmocka_unit_test(time_first_input_is_a_view),
-        cmocka_unit_test(empty_batches_and_times),
-        cmocka_unit_test(bad_weights_are_named),
-        cmocka_unit_test(bad_states_and_lengths_are_named),
+        cmocka_unit_test(values_agree_with_numpy),    cmocka_unit_test(every_output_may_go_unused),
+        cmocka_unit_test(products_in_bf16_agree),     cmocka_unit_test(padding_is_never_read),
+        cmocka_unit_test(time_first_input_is_a_view), cmocka_unit_test(empty_batches_and_times),
+        cmocka_unit_test(bad_weights_are_named),      cmocka_unit_test(bad_states_and_lengths_are_named),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -145,6 +145,23 @@ static void carrying_the_state_on_is_one_long_run(void **state)
     ae_model_free(m);
 }
 
+static void a_reversed_layer_is_the_second_direction(void **state)
+{
+    ae_model *m = ae_model_new(5);
+    struct ae_lstm both, back;
+    (void)state;
+    ae_graph_begin(g, AE_EVAL);
+    ae_lstm_init(m, &both, "both", &(ae_rnn_config){.input = I, .hidden = H, .bidirectional = true});
+    ae_lstm_init(m, &back, "back", &(ae_rnn_config){.input = I, .hidden = H, .reverse = true});
+    assert_non_null(ae_model_get(m, "back.weight_ih_l0"));
+    back.stack.weights[0] = both.stack.weights[1];
+    ae_tensor *x = wave(0, SHAPE(B, T, I));
+    ae_tensor *lengths = ae_from_data(g, AE_I64, 1, (int64_t[]){B}, (int64_t[]){2, 4, 1});
+    ae_tensor *y = ae_lstm(g, &both, x, lengths, NULL, NULL);
+    expect_same(ae_lstm(g, &back, x, lengths, NULL, NULL), ae_slice(g, y, 2, H, 2 * H, 1));
+    ae_model_free(m);
+}
+
 static double run_once(const struct ae_lstm *l, unsigned flags)
 {
     double y[B * T * H], sum = 0;
@@ -190,6 +207,8 @@ static void bad_configurations_are_named(void **state)
                        "enc: dropout 1.5 must be at least 0 and below 1, the clips 0 and 0 not negative");
     expect_model_error((ae_rnn_config){.input = I, .hidden = H, .projection = 2},
                        "enc: a projection of 2; only an LSTM has one, of 1..3 units");
+    expect_model_error((ae_rnn_config){.input = I, .hidden = H, .bidirectional = true, .reverse = true},
+                       "enc: reverse is for a single direction, bidirectional has both");
     ae_model *m = ae_model_new(5);
     struct ae_lstm l;
     ae_graph_begin(g, AE_EVAL);
@@ -221,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_pytorchs),
         cmocka_unit_test(a_stack_is_its_layers),
+        cmocka_unit_test(a_reversed_layer_is_the_second_direction),
         cmocka_unit_test(carrying_the_state_on_is_one_long_run),
         cmocka_unit_test(dropout_lies_between_layers),
         cmocka_unit_test(bad_configurations_are_named),
