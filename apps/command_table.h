@@ -11,6 +11,8 @@
     ROW(convert)                                                                                                       \
     ROW(parity)                                                                                                        \
     ROW(bench_train)                                                                                                   \
+    ROW(bench_infer)                                                                                                   \
+    ROW(bench_ops)                                                                                                     \
     ROW(version)                                                                                                       \
     ROW(completion)                                                                                                    \
     ROW(help)

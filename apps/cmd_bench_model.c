@@ -9,7 +9,8 @@
 
 enum { MAX_STEPS = 1000 };
 
-typedef struct training {
+typedef struct measurement {
+    bool train; /* forward, backward and update; else forward alone */
     ae_bench_model model;
     ae_graph *graph;
     ae_optimizer *optimizer;
@@ -18,34 +19,34 @@ typedef struct training {
     ae_dtype precision;
     double times[MAX_STEPS];
     double loss;
-} training;
+} measurement;
 
-/* AdamW with decay and clipping, dropout on: what pretraining does. */
-static int one_step(training *t, int64_t step, ae_err *e)
+/* Training: AdamW with decay and clipping, dropout on, as in pretraining. */
+static int one_step(measurement *t, int64_t step, ae_err *e)
 {
     ae_graph *g = t->graph;
     ae_tensors *ignored = ae_tensors_new();
     ae_io io = {g, t->model.inputs, ignored, false, true};
     ae_graph_random(g, 1, (uint64_t)step, 0, 0);
-    ae_graph_begin(g, AE_TRAIN);
+    ae_graph_begin(g, t->train ? AE_TRAIN : AE_EVAL);
     ae_tensor *loss = t->model.row->run(t->model.self, &io);
     t->loss = loss ? ae_item(loss) : (double)NAN;
-    if (loss && ae_backward(g, loss, 0) == 0) {
+    if (t->train && loss && ae_backward(g, loss, 0) == 0) {
         ae_optimizer_step(t->optimizer, g, 1e-4);
     }
     ae_tensors_free(ignored);
     return ae_ok(g) ? 0 : ae_err_set(e, ae_graph_error(g)->code, "%s", ae_graph_error(g)->message);
 }
 
-static int run_steps(training *t, ae_err *e)
+static int run_steps(measurement *t, ae_err *e)
 {
     ae_optim_config c = ae_optim_defaults("adamw");
     c.weight_decay = 0.01;
     c.no_decay = AE_NO_DECAY_HF;
     c.clip_norm = 1.0;
     t->graph = ae_graph_new();
-    t->optimizer = ae_optimizer_new(t->model.root, &c, e);
-    if (!t->graph || !t->optimizer) {
+    t->optimizer = t->train ? ae_optimizer_new(t->model.root, &c, e) : NULL;
+    if (!t->graph || (t->train && !t->optimizer)) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for the optimizer");
     }
     ae_graph_precision(t->graph, t->precision);
@@ -61,7 +62,7 @@ static int run_steps(training *t, ae_err *e)
     return 0;
 }
 
-static int print_result(ae_run *run, const training *t, double gflops, double flop)
+static int print_result(ae_run *run, const measurement *t, double gflops, double flop)
 {
     double tokens = (double)(t->batch * t->seq) * (strcmp(t->model.row->name, "infersent") == 0 ? 2 : 1);
     double times[MAX_STEPS], best = t->times[0];
@@ -96,15 +97,16 @@ static int print_result(ae_run *run, const training *t, double gflops, double fl
     return ae_run_print_json(run, o);
 }
 
-static int run_bench(ae_run *run)
+static int run_bench(ae_run *run, bool train)
 {
     const ae_options *o = run->options;
     const ae_preset *preset = ae_preset_find(ae_options_text(o, "model"), &run->error);
-    training *t = calloc(1, sizeof *t);
+    measurement *t = calloc(1, sizeof *t);
     if (!preset || !t) {
         free(t);
         return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a bench");
     }
+    t->train = train;
     t->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : 32;
     t->seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : 128;
     t->steps = ae_options_int(o, "steps") > 0 ? (int)fmin((double)ae_options_int(o, "steps"), MAX_STEPS) : 3;
@@ -117,7 +119,7 @@ static int run_bench(ae_run *run)
     if ((!threads || ae_set_threads((int)ae_options_int(o, "threads"), &run->error) == 0) &&
         ae_bench_model_new(&t->model, preset, t->batch, t->seq, true, &run->error) == 0 &&
         run_steps(t, &run->error) == 0) {
-        gflops = ae_bench_matmul_rate(t->model.root, t->batch * t->seq, true, t->precision, &flop, &run->error);
+        gflops = ae_bench_matmul_rate(t->model.root, t->batch * t->seq, train, t->precision, &flop, &run->error);
         status = run->error.code ? -1 : print_result(run, t, gflops, flop);
     }
     ae_optimizer_free(t->optimizer);
@@ -125,6 +127,16 @@ static int run_bench(ae_run *run)
     ae_graph_free(t->graph);
     free(t);
     return status;
+}
+
+static int run_train(ae_run *run)
+{
+    return run_bench(run, true);
+}
+
+static int run_infer(ae_run *run)
+{
+    return run_bench(run, false);
 }
 
 static const char *const options[] = {"model", "batch", "seq", "steps", "precision", "threads", "json", NULL};
@@ -137,5 +149,13 @@ const ae_command ae_cmd_bench_train = {
                "the model's own weight matrices; the share is the time these products would take alone over the best "
                "step's time.",
     .options = options,
-    .run = run_bench,
+    .run = run_train,
+};
+
+const ae_command ae_cmd_bench_infer = {
+    .name = "bench infer",
+    .summary = "measure forward passes: tokens a second, memory, share of the matmul rate",
+    .details = "As `bench train`, but without backward, update and dropout.",
+    .options = options,
+    .run = run_infer,
 };
