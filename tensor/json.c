@@ -6,9 +6,11 @@
 #include "tensor/json_internal.h"
 
 #include "tensor/atomic_file.h"
+#include "tensor/byte_buffer.h"
 #include "tensor/file_map.h"
 #include "tensor/json_check.h"
 #include "tensor/nearest_name.h"
+#include "tensor/utf8_check.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -161,13 +163,33 @@ static cJSON *parse_in_c_locale(const char *text, size_t length)
     return tree;
 }
 
+/* cJSON cuts strings at \u0000, so it is given a copy of the text with C0 80 in these places: the bytes that modified
+ * UTF-8 uses for zero and that no valid text contains. */
+static cJSON *parse_scanned(const ae_json_scan *scan)
+{
+    if (scan->zeros_count == 0) {
+        return parse_in_c_locale(scan->text, scan->length);
+    }
+    ae_bytes copy = {0};
+    size_t at = 0;
+    for (size_t i = 0; i < scan->zeros_count; i++) {
+        ae_bytes_add(&copy, scan->text + at, scan->zeros[i] - at);
+        ae_bytes_add_text(&copy, AE_JSON_ZERO);
+        at = scan->zeros[i] + strlen("\\u0000");
+    }
+    ae_bytes_add(&copy, scan->text + at, scan->length - at);
+    cJSON *tree = copy.failed ? NULL : parse_in_c_locale(copy.data, copy.length);
+    ae_bytes_free(&copy);
+    return tree;
+}
+
 ae_json *ae_json_parse(const char *text, size_t length, ae_err *e)
 {
     ae_json_scan scan;
     if (ae_json_scan_text(&scan, text, length, e) != 0) {
         return NULL;
     }
-    cJSON *tree = parse_in_c_locale(text, length);
+    cJSON *tree = parse_scanned(&scan);
     if (!tree) {
         ae_err_set(e, AE_E_MEMORY, "no memory for a JSON text of %zu bytes", length);
     } else {
@@ -178,6 +200,7 @@ ae_json *ae_json_parse(const char *text, size_t length, ae_err *e)
         }
     }
     free(scan.digits);
+    free(scan.zeros);
     return handle(tree);
 }
 
@@ -356,8 +379,33 @@ int ae_json_value_string(const ae_json *j, const char **value, ae_err *e)
     if (kind(j) != cJSON_String) {
         return wrong_type(j, "a string", e);
     }
+    if (strstr(node(j)->valuestring, AE_JSON_ZERO)) {
+        return wrong_type(j, "a string without zero bytes", e);
+    }
     *value = node(j)->valuestring;
     return 0;
+}
+
+char *ae_json_value_bytes(const ae_json *j, size_t *length, ae_err *e)
+{
+    if (kind(j) != cJSON_String) {
+        wrong_type(j, "a string", e);
+        return NULL;
+    }
+    char *bytes = strdup(node(j)->valuestring);
+    if (!bytes) {
+        ae_err_set(e, AE_E_MEMORY, "no memory for a string");
+        return NULL;
+    }
+    size_t n = 0;
+    for (const char *c = bytes; *c; c++) {
+        bool zero = memcmp(c, AE_JSON_ZERO, 2) == 0; /* a NUL follows at the latest */
+        bytes[n++] = zero ? '\0' : *c;
+        c += zero;
+    }
+    bytes[n] = '\0';
+    *length = n;
+    return bytes;
 }
 
 int64_t ae_json_int(const ae_json *object, const char *key, int64_t otherwise, ae_err *e)
@@ -559,9 +607,28 @@ ae_json *ae_json_new_double(double value)
     return new_number(value, digits);
 }
 
+ae_json *ae_json_new_bytes(const char *bytes, size_t length)
+{
+    ae_bytes text = {0};
+    ae_bytes_add(&text, "", 0);
+    for (size_t at = 0; at < length;) {
+        int n = ae_utf8_length(bytes + at, length - at);
+        if (n == 0 || bytes[at] == '\0') {
+            ae_bytes_add_text(&text, n == 0 ? "\xef\xbf\xbd" : AE_JSON_ZERO);
+            n = 1;
+        } else {
+            ae_bytes_add(&text, bytes + at, (size_t)n);
+        }
+        at += (size_t)n;
+    }
+    cJSON *c = text.failed ? NULL : cJSON_CreateString(text.data);
+    ae_bytes_free(&text);
+    return handle(c);
+}
+
 ae_json *ae_json_new_string(const char *value)
 {
-    return value ? handle(cJSON_CreateString(value)) : ae_json_new_null();
+    return value ? ae_json_new_bytes(value, strlen(value)) : ae_json_new_null();
 }
 
 static int broken(ae_json *container, ae_json *value)
@@ -647,6 +714,11 @@ int ae_json_merge(ae_json *into, const ae_json *from, ae_err *e)
 }
 
 /* ---- for the writer ---------------------------------------------------------------------------------------------- */
+
+const char *ae_json_string_text(const ae_json *j)
+{
+    return node(j)->valuestring;
+}
 
 const char *ae_json_number_text(const ae_json *j, char room[AE_JSON_NUMBER_TEXT_MAX])
 {

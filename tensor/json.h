@@ -1,8 +1,9 @@
 /* The JSON door: strict reading, typed look-up with errors that name the key, and writing that loses no digit.
  *
- * Strict means RFC 8259 and a little more: duplicate keys, invalid UTF-8, "\u0000" (a C string cannot hold it), numbers
- * beyond a double, nesting deeper than 512 and text after the value are errors with line and column. A number keeps
- * the digits it was written with, so 12345678901234567890 is written back as it came.
+ * Strict means RFC 8259 and a little more: duplicate keys, invalid UTF-8, numbers beyond a double, nesting deeper than
+ * 512 and text after the value are errors with line and column. A number keeps the digits it was written with, so
+ * 12345678901234567890 is written back as it came. A zero byte in a string, "\u0000", is kept too: ae_json_value_bytes
+ * gives it; in a key it shows as the bytes C0 80, which UTF-8 does not use otherwise.
  *
  * A tree is owned by whoever made its root; everything found in it is borrowed and lives as long as the root. */
 #ifndef AE_TENSOR_JSON_H
@@ -81,7 +82,10 @@ AE_API const ae_json *ae_json_need_object(const ae_json *object, const char *key
 AE_API int ae_json_value_int(const ae_json *j, int64_t *value, ae_err *e);
 AE_API int ae_json_value_double(const ae_json *j, double *value, ae_err *e);
 AE_API int ae_json_value_bool(const ae_json *j, bool *value, ae_err *e);
-AE_API int ae_json_value_string(const ae_json *j, const char **value, ae_err *e); /* borrowed */
+AE_API int ae_json_value_string(const ae_json *j, const char **value, ae_err *e); /* borrowed; no zero byte inside */
+
+/* A string that may hold zero bytes as malloc'ed bytes, owned by the caller, with a NUL behind them; else NULL. */
+AE_API char *ae_json_value_bytes(const ae_json *j, size_t *length, ae_err *e);
 
 /* Fails (AE_E_UNEXPECTED) on the first key of the object that is not among the known ones, and names the known key with
  * the smallest edit distance when one is near. */
@@ -95,7 +99,8 @@ AE_API ae_json *ae_json_new_null(void);
 AE_API ae_json *ae_json_new_bool(bool value);
 AE_API ae_json *ae_json_new_int(int64_t value);
 AE_API ae_json *ae_json_new_double(double value); /* shortest digits that read back equal; NaN and infinity give null */
-AE_API ae_json *ae_json_new_string(const char *value); /* NULL gives null */
+AE_API ae_json *ae_json_new_string(const char *value);               /* NULL gives null; invalid UTF-8 becomes U+FFFD */
+AE_API ae_json *ae_json_new_bytes(const char *bytes, size_t length); /* the same of a text with zero bytes */
 
 /* Sets key in an object, replacing a member of that name where it stands, and takes value over; value NULL ("no
  * memory")
@@ -122,7 +127,7 @@ AE_API int ae_json_merge(ae_json *into, const ae_json *from, ae_err *e);
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 /* The text as a malloc'ed string, owned by the caller: one line, or indented by two spaces with a final newline when
- * `pretty`. Independent of the locale; invalid UTF-8 in strings becomes U+FFFD. NULL without memory or when broken. */
+ * `pretty`. Independent of the locale; invalid UTF-8 in keys becomes U+FFFD. NULL without memory or when broken. */
 AE_API char *ae_json_text(const ae_json *j, bool pretty, ae_err *e);
 
 /* Writes the pretty text to a file, which afterwards is the old or the new one, never a part. */

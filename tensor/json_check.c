@@ -66,6 +66,22 @@ static int hex4(const ae_json_scan *s, size_t at)
     return value;
 }
 
+/* Notes an escaped zero byte, at which a C string would end. */
+static int keep_zero(ae_json_scan *s, size_t offset)
+{
+    if (s->zeros_count == s->zeros_capacity) {
+        size_t capacity = s->zeros_capacity ? s->zeros_capacity * 2 : 64;
+        size_t *zeros = realloc(s->zeros, capacity * sizeof *zeros);
+        if (!zeros) {
+            return ae_err_set(s->e, AE_E_MEMORY, "no memory for %zu zero bytes", capacity);
+        }
+        s->zeros = zeros;
+        s->zeros_capacity = capacity;
+    }
+    s->zeros[s->zeros_count++] = offset;
+    return 0;
+}
+
 /* Moves over the escape that begins at s->at. */
 static int scan_escape(ae_json_scan *s)
 {
@@ -82,10 +98,10 @@ static int scan_escape(ae_json_scan *s)
     if (unit < 0) {
         return defect(s, start, "\\u needs four hexadecimal digits");
     }
-    if (unit == 0) {
-        return defect(s, start, "\\u0000 is not accepted: strings end at a zero byte here");
-    }
     s->at += 6;
+    if (unit == 0) {
+        return keep_zero(s, start);
+    }
     if (unit >= 0xdc00 && unit <= 0xdfff) {
         return defect(s, start, "the second half of a surrogate pair without its first half");
     }
@@ -303,7 +319,9 @@ int ae_json_scan_text(ae_json_scan *s, const char *text, size_t length, ae_err *
     int result = scan_all(s);
     if (result != 0) {
         free(s->digits);
+        free(s->zeros);
         s->digits = NULL;
+        s->zeros = NULL;
     }
     return result;
 }
@@ -313,5 +331,6 @@ size_t ae_json_key_offset(const char *text, size_t length, int key)
     ae_json_scan s = {.text = text, .length = length, .wanted_key = key};
     scan_all(&s);
     free(s.digits);
+    free(s.zeros);
     return s.wanted_offset;
 }

@@ -23,11 +23,15 @@ typedef struct ae_json_scan {
     ae_json_digits *digits;
     size_t digits_count;
     size_t digits_capacity;
+    size_t *zeros; /* where the escapes \u0000 begin */
+    size_t zeros_count;
+    size_t zeros_capacity;
     ae_err *e;
 } ae_json_scan;
 
 /* Checks grammar, UTF-8, escapes, depth and number lengths of the whole text; a byte-order mark is skipped. On success
- * `digits` lists the numbers to keep, which the caller frees. Returns 0, or -1 with e filled. */
+ * `digits` lists the numbers to keep and `zeros` the escaped zero bytes; the caller frees both. Returns 0, or -1 with e
+ * filled. */
 int ae_json_scan_text(ae_json_scan *s, const char *text, size_t length, ae_err *e);
 
 /* The offset at which key number `key` (counted from 0 in document order) of a text that passed the scan begins. */

@@ -39,6 +39,9 @@ static void write_string(ae_bytes *b, const char *s)
             ae_bytes_printf(b, "\\%c", escape_letter(c));
         } else if (c < 0x20) {
             ae_bytes_printf(b, "\\u%04x", c);
+        } else if (bytes == 0 && memcmp(s + at, AE_JSON_ZERO, 2) == 0) {
+            ae_bytes_add_text(b, "\\u0000");
+            bytes = 2;
         } else if (bytes == 0) {
             ae_bytes_add_text(b, "\xef\xbf\xbd");
         } else {
@@ -106,7 +109,6 @@ static void write_container(ae_bytes *b, const ae_json *j, bool pretty, int dept
 static void write_value(ae_bytes *b, const ae_json *j, bool pretty, int depth)
 {
     char room[AE_JSON_NUMBER_TEXT_MAX];
-    const char *text = NULL;
     bool yes = false;
     switch (ae_json_type_of(j)) {
     case AE_JSON_NULL:
@@ -120,8 +122,7 @@ static void write_value(ae_bytes *b, const ae_json *j, bool pretty, int depth)
         ae_bytes_add_text(b, ae_json_number_text(j, room));
         break;
     case AE_JSON_STRING:
-        ae_json_value_string(j, &text, NULL);
-        write_string(b, text);
+        write_string(b, ae_json_string_text(j));
         break;
     case AE_JSON_ARRAY:
     case AE_JSON_OBJECT:

@@ -41,7 +41,8 @@ static inline int seed_model_file(const char *path, const ae_tensors *d)
 /* Writes FOLDER/FORMAT.seed for every format; returns 0 or -1. */
 static inline int write_seeds(const char *folder)
 {
-    static const char json[] = "{\"a\": [1, -2.5e3, true, null, \"\\u00e4\\n\"], \"b\": {\"c\": 12345678901234567890}}";
+    static const char json[] =
+        "{\"a\": [1, -2.5e3, true, null, \"\\u00e4\\n\\u0000z\"], \"b\": {\"c\": 12345678901234567890}}";
     char path[7][512];
     static const char *const formats[7] = {"json", "safetensors", "npy", "npz", "torch", "hdf5", "hdf5_groups"};
     for (int i = 0; i < 7; i++) {

@@ -31,6 +31,15 @@ static void assert_has(const char *message, const char *part)
     }
 }
 
+static void assert_written(ae_json *j, const char *plain)
+{
+    ae_err e = {0};
+    char *text = ae_json_text(j, false, &e);
+    assert_non_null(text);
+    assert_string_equal(text, plain);
+    free(text);
+}
+
 static void test_refused_texts(void **state)
 {
     (void)state;
@@ -41,7 +50,6 @@ static void test_refused_texts(void **state)
         {"{\"a\":1,\n \"b\":2, \"a\":3}", "line 2, column 9: the key \"a\" stands twice"},
         {"{\"a\":1,\"\\u0061\":3}", "column 8: the key \"a\" stands twice"},
         {"{\"x\":{},\"y\":{\"k\":[{\"q\":1}],\"l\":2,\"k\":3}}", "column 34: the key \"k\" stands twice"},
-        {"\"a\\u0000b\"", "column 3: \\u0000 is not accepted"},
         {"1e999", "column 1: the number 1e999 is beyond the range of a double"},
         {"[1, -1e400]", "column 5: the number -1e400 is beyond"},
         {"\"\xff\"", "column 2: invalid UTF-8"},
@@ -98,6 +106,45 @@ static void test_zero_byte_and_length(void **state)
     int64_t v = 0;
     assert_int_equal(ae_json_value_int(j, &v, NULL), 0);
     assert_int_equal(v, 123);
+    ae_json_free(j);
+}
+
+/* Tokenizers' vocabularies and test cases hold zero bytes. */
+static void test_zero_bytes_in_strings(void **state)
+{
+    (void)state;
+    ae_err e = {0};
+    static const char text[] = "{\"k\\u0000\":[\"a\\u0000b\\u0000\",\"\\\\u0000\"],\"n\":12345678901234567890}";
+    ae_json *j = parse(text);
+    assert_written(j, text);
+    ae_json *copy = ae_json_copy(j);
+    assert_written(copy, text);
+    ae_json_free(copy);
+    const ae_json *list = ae_json_first(j);
+    assert_string_equal(ae_json_key(list), "k\xc0\x80");
+    size_t length = 0;
+    char *bytes = ae_json_value_bytes(ae_json_at(list, 0), &length, &e);
+    assert_int_equal(length, 4);
+    assert_memory_equal(bytes, "a\0b\0\0", 5);
+    ae_json *again = ae_json_new_bytes(bytes, length);
+    assert_written(again, "\"a\\u0000b\\u0000\"");
+    ae_json_free(again);
+    free(bytes);
+    bytes = ae_json_value_bytes(ae_json_at(list, 1), &length, &e);
+    assert_string_equal(bytes, "\\u0000"); /* an escaped backslash and plain letters */
+    free(bytes);
+    const char *value;
+    assert_int_equal(ae_json_value_string(ae_json_at(list, 0), &value, &e), -1);
+    assert_has(e.message, "a string without zero bytes is needed");
+    ae_err_clear(&e);
+    assert_null(ae_json_value_bytes(list, &length, &e));
+    assert_has(e.message, "is an array; a string is needed");
+    ae_json_free(j);
+    j = ae_json_new_bytes("", 0);
+    assert_written(j, "\"\"");
+    ae_json_free(j);
+    j = ae_json_new_string("\xc0\x80"); /* not a zero byte, but invalid UTF-8 */
+    assert_written(j, "\"\xef\xbf\xbd\xef\xbf\xbd\"");
     ae_json_free(j);
 }
 
@@ -223,15 +270,6 @@ static void test_unknown_keys(void **state)
     assert_int_equal(ae_edit_distance("", "abc"), 3);
     assert_int_equal(ae_edit_distance("same", "same"), 0);
     assert_null(ae_nearest_name("x", known, 0));
-}
-
-static void assert_written(ae_json *j, const char *plain)
-{
-    ae_err e = {0};
-    char *text = ae_json_text(j, false, &e);
-    assert_non_null(text);
-    assert_string_equal(text, plain);
-    free(text);
 }
 
 static void test_digits_survive(void **state)
@@ -398,13 +436,21 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused_texts),  cmocka_unit_test(test_zero_byte_and_length),
-        cmocka_unit_test(test_depth),          cmocka_unit_test(test_values),
-        cmocka_unit_test(test_wrong_types),    cmocka_unit_test(test_unknown_keys),
-        cmocka_unit_test(test_digits_survive), cmocka_unit_test(test_building),
-        cmocka_unit_test(test_pretty),         cmocka_unit_test(test_broken_build_is_reported),
-        cmocka_unit_test(test_merge),          cmocka_unit_test(test_locale),
-        cmocka_unit_test(test_large_object),   cmocka_unit_test(test_files),
+        cmocka_unit_test(test_refused_texts),
+        cmocka_unit_test(test_zero_byte_and_length),
+        cmocka_unit_test(test_zero_bytes_in_strings),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_wrong_types),
+        cmocka_unit_test(test_unknown_keys),
+        cmocka_unit_test(test_digits_survive),
+        cmocka_unit_test(test_building),
+        cmocka_unit_test(test_pretty),
+        cmocka_unit_test(test_broken_build_is_reported),
+        cmocka_unit_test(test_merge),
+        cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_large_object),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
