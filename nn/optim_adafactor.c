@@ -5,6 +5,7 @@
 #include "tensor/threads.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 
 enum { STATE_ROW, STATE_COLUMN, STATE_FULL, STATE_MEAN };
@@ -56,40 +57,38 @@ typedef struct plan {
     float *row_factor;    /* (batch, rows) */
     float *column_factor; /* (batch, columns) */
     double *partial;      /* (batch, rows): a sum a row */
+    float *scratch;       /* (threads, columns) */
     double beta2;
 } plan;
 
-static double gradient_square(const plan *p, int64_t i)
-{
-    double g = (double)(p->u->grad_scale * p->u->g[i]);
-    return g * g + p->c->eps;
-}
-
 static float mixed(const plan *p, float old, double mean)
 {
-    return (float)(p->beta2 * (double)old + (1 - p->beta2) * mean);
+    return (float)(p->beta2 * (double)old + (1 - p->beta2) * (mean + p->c->eps));
+}
+
+static double squared(double x)
+{
+    return x * x;
 }
 
 /* Row means: one row after another, each summed in order, whatever the number of threads. */
 static void update_rows(const plan *p)
 {
     float *state = p->u->state[STATE_ROW];
+    double share = squared((double)p->u->grad_scale) / (double)p->columns;
 #pragma omp parallel for num_threads(ae_threads()) if (p->u->n > 65536) schedule(static)
     for (int64_t r = 0; r < p->batch * p->rows; r++) {
-        double sum = 0;
-        for (int64_t k = 0; k < p->columns; k++) {
-            sum += gradient_square(p, r * p->columns + k);
-        }
-        state[r] = mixed(p, state[r], sum / (double)p->columns);
+        state[r] = mixed(p, state[r], share * ae_kernels_get()->sum_squares(p->u->g + r * p->columns, p->columns));
     }
 }
 
-/* Column means, 64 columns at a time. */
+/* Column means, WIDTH columns at a time. */
 static void update_columns(const plan *p)
 {
-    enum { WIDTH = 64 };
+    enum { WIDTH = 256 };
     float *state = p->u->state[STATE_COLUMN];
     int64_t strips = (p->columns + WIDTH - 1) / WIDTH;
+    double share = squared((double)p->u->grad_scale) / (double)p->rows;
 #pragma omp parallel for num_threads(ae_threads()) if (p->u->n > 65536) schedule(static)
     for (int64_t s = 0; s < p->batch * strips; s++) {
         double sum[WIDTH] = {0};
@@ -97,13 +96,14 @@ static void update_columns(const plan *p)
         int64_t begin = s % strips * WIDTH;
         int64_t width = p->columns - begin < WIDTH ? p->columns - begin : WIDTH;
         for (int64_t r = 0; r < p->rows; r++) {
+            const float *g = p->u->g + (b * p->rows + r) * p->columns + begin;
             for (int64_t k = 0; k < width; k++) {
-                sum[k] += gradient_square(p, (b * p->rows + r) * p->columns + begin + k);
+                sum[k] += (double)g[k] * (double)g[k];
             }
         }
         for (int64_t k = 0; k < width; k++) {
             float *x = &state[b * p->columns + begin + k];
-            *x = mixed(p, *x, sum[k] / (double)p->rows);
+            *x = mixed(p, *x, share * sum[k]);
         }
     }
 }
@@ -126,34 +126,46 @@ static void set_factors(const plan *p)
 static void update_full(const plan *p)
 {
     float *state = p->u->state[STATE_FULL];
+    double share = squared((double)p->u->grad_scale);
 #pragma omp parallel for num_threads(ae_threads()) if (p->u->n > 65536) schedule(static)
     for (int64_t i = 0; i < p->u->n; i++) {
-        state[i] = mixed(p, state[i], gradient_square(p, i));
+        state[i] = mixed(p, state[i], share * squared((double)p->u->g[i]));
     }
 }
 
-/* The update of element k of row r, before scaling. */
-static float direction(const plan *p, int64_t r, int64_t k)
+/* The update of row r before clipping and rate, into d (columns). */
+static void direction(const plan *p, int64_t r, float *restrict d)
 {
-    int64_t i = r * p->columns + k;
-    float g = p->u->grad_scale * p->u->g[i];
+    const float *restrict g = p->u->g + r * p->columns;
+    const float scale = p->u->grad_scale;
+    int64_t n = p->columns;
     if (p->row_factor) {
-        return g * (p->row_factor[r] * p->column_factor[r / p->rows * p->columns + k]);
+        const float *restrict column = p->column_factor + r / p->rows * n;
+        const float row = p->row_factor[r];
+#pragma omp simd
+        for (int64_t k = 0; k < n; k++) {
+            d[k] = scale * g[k] * (row * column[k]);
+        }
+    } else {
+        const float *restrict full = p->u->state[STATE_FULL] + r * n;
+#pragma omp simd
+        for (int64_t k = 0; k < n; k++) {
+            d[k] = scale * g[k] / sqrtf(full[k]);
+        }
     }
-    return g / sqrtf(p->u->state[STATE_FULL][i]);
 }
 
 static double update_rms(const plan *p)
 {
     int64_t total = p->batch * p->rows;
-#pragma omp parallel for num_threads(ae_threads()) if (p->u->n > 65536) schedule(static)
-    for (int64_t r = 0; r < total; r++) {
-        double sum = 0;
-        for (int64_t k = 0; k < p->columns; k++) {
-            double d = (double)direction(p, r, k);
-            sum += d * d;
+#pragma omp parallel num_threads(ae_threads()) if (p->u->n > 65536)
+    {
+        float *d = p->scratch + omp_get_thread_num() * p->columns;
+#pragma omp for schedule(static)
+        for (int64_t r = 0; r < total; r++) {
+            direction(p, r, d);
+            p->partial[r] = ae_kernels_get()->sum_squares(d, p->columns);
         }
-        p->partial[r] = sum;
     }
     double sum = 0;
     for (int64_t r = 0; r < total; r++) {
@@ -162,22 +174,34 @@ static double update_rms(const plan *p)
     return sqrt(sum / (double)p->u->n);
 }
 
+/* p = keep p - d, with d or the running mean of it; one row. */
+static void apply_row(const plan *p, int64_t r, float shrink, float *restrict d)
+{
+    const float keep = (float)(1 - p->u->weight_decay * p->u->a);
+    const float beta1 = (float)p->c->beta1;
+    const float take1 = (float)(1 - p->c->beta1);
+    float *restrict x = p->u->p + r * p->columns;
+    float *restrict mean = p->u->state[STATE_MEAN] ? p->u->state[STATE_MEAN] + r * p->columns : NULL;
+    direction(p, r, d);
+    for (int64_t k = 0; mean && k < p->columns; k++) {
+        mean[k] = beta1 * mean[k] + take1 * (shrink * d[k]);
+    }
+    const float *restrict step = mean ? mean : d;
+    const float factor = mean ? 1 : shrink;
+#pragma omp simd
+    for (int64_t k = 0; k < p->columns; k++) {
+        x[k] = x[k] * keep - factor * step[k];
+    }
+}
+
 static void apply(const plan *p, float shrink)
 {
-    const update *u = p->u;
-    float *mean = u->state[STATE_MEAN];
-    float beta1 = (float)p->c->beta1;
-    float keep = (float)(1 - u->weight_decay * u->a);
-#pragma omp parallel for num_threads(ae_threads()) if (u->n > 65536) schedule(static)
-    for (int64_t r = 0; r < p->batch * p->rows; r++) {
-        for (int64_t k = 0; k < p->columns; k++) {
-            int64_t i = r * p->columns + k;
-            float d = direction(p, r, k) * shrink;
-            if (mean) {
-                mean[i] = beta1 * mean[i] + (1 - beta1) * d;
-                d = mean[i];
-            }
-            u->p[i] = u->p[i] * keep - d;
+#pragma omp parallel num_threads(ae_threads()) if (p->u->n > 65536)
+    {
+        float *d = p->scratch + omp_get_thread_num() * p->columns;
+#pragma omp for schedule(static)
+        for (int64_t r = 0; r < p->batch * p->rows; r++) {
+            apply_row(p, r, shrink, d);
         }
     }
 }
@@ -206,11 +230,12 @@ static int update_one(const ae_optim_config *c, update *u)
         p.batch = u->n / (p.rows * p.columns);
     }
     p.partial = malloc((size_t)(p.batch * p.rows) * sizeof(double));
+    p.scratch = malloc((size_t)(ae_threads() * p.columns) * sizeof(float));
     if (factored(c, t)) {
         p.row_factor = malloc((size_t)(p.batch * p.rows) * sizeof(float));
         p.column_factor = malloc((size_t)(p.batch * p.columns) * sizeof(float));
     }
-    int status = p.partial && (!factored(c, t) || (p.row_factor && p.column_factor)) ? 0 : -1;
+    int status = p.partial && p.scratch && (!factored(c, t) || (p.row_factor && p.column_factor)) ? 0 : -1;
     if (status == 0) {
         u->a = rate(c, u);
         if (factored(c, t)) {
@@ -224,6 +249,7 @@ static int update_one(const ae_optim_config *c, update *u)
         apply(&p, (float)(u->a / excess));
     }
     free(p.partial);
+    free(p.scratch);
     free(p.row_factor);
     free(p.column_factor);
     return status;

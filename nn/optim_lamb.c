@@ -20,30 +20,44 @@ static void lamb_cybertronai_defaults(ae_optim_config *c)
     c->no_decay = NULL;
 }
 
-/* a and b correct the bias of m and of sqrt v. */
-static float direction(const ae_optim_config *c, const update *u, int64_t i)
+/* What both passes need of an update, out of reach of the stores: a and b correct the bias of m and of sqrt v. */
+typedef struct view {
+    float *restrict p, *restrict m, *restrict v;
+    float first, root, eps, decay;
+} view;
+
+static view view_of(const ae_optim_config *c, const update *u, int64_t begin)
 {
-    return (float)u->a * u->state[0][i] / ((float)u->b * sqrtf(u->state[1][i]) + (float)c->eps) +
-           (float)u->weight_decay * u->p[i];
+    return (view){.p = u->p + begin,
+                  .m = u->state[0] + begin,
+                  .v = u->state[1] + begin,
+                  .first = (float)u->a,
+                  .root = (float)u->b,
+                  .eps = (float)c->eps,
+                  .decay = (float)u->weight_decay};
 }
 
 static void moments_block(const ae_optim_config *c, const update *u, int64_t begin, int64_t end)
 {
-    float b1 = (float)c->beta1;
-    float b2 = (float)c->beta2;
-    float take1 = (float)(1 - c->beta1);
-    float take2 = (float)(1 - c->beta2);
-    float *m = u->state[0];
-    float *v = u->state[1];
+    const view x = view_of(c, u, begin);
+    const float *restrict gradient = u->g + begin;
+    const float scale = u->grad_scale;
+    const float b1 = (float)c->beta1;
+    const float b2 = (float)c->beta2;
+    const float take1 = (float)(1 - c->beta1);
+    const float take2 = (float)(1 - c->beta2);
     double p_squares = 0;
     double d_squares = 0;
-    for (int64_t i = begin; i < end; i++) {
-        float g = u->grad_scale * u->g[i];
-        m[i] = b1 * m[i] + take1 * g;
-        v[i] = b2 * v[i] + take2 * g * g;
-        double d = (double)direction(c, u, i);
-        p_squares += (double)u->p[i] * (double)u->p[i];
-        d_squares += d * d;
+#pragma omp simd reduction(+ : p_squares, d_squares)
+    for (int64_t i = 0; i < end - begin; i++) {
+        float g = scale * gradient[i];
+        float m = b1 * x.m[i] + take1 * g;
+        float v = b2 * x.v[i] + take2 * g * g;
+        float d = x.first * m / (x.root * sqrtf(v) + x.eps) + x.decay * x.p[i];
+        x.m[i] = m;
+        x.v[i] = v;
+        p_squares += (double)x.p[i] * (double)x.p[i];
+        d_squares += (double)d * (double)d;
     }
     u->sums[2 * (begin / OPTIM_BLOCK)] = p_squares;
     u->sums[2 * (begin / OPTIM_BLOCK) + 1] = d_squares;
@@ -52,8 +66,11 @@ static void moments_block(const ae_optim_config *c, const update *u, int64_t beg
 /* c: the rate times the ratio. */
 static void apply_block(const ae_optim_config *c, const update *u, int64_t begin, int64_t end)
 {
-    for (int64_t i = begin; i < end; i++) {
-        u->p[i] -= (float)u->c * direction(c, u, i);
+    const view x = view_of(c, u, begin);
+    const float step = (float)u->c;
+#pragma omp simd
+    for (int64_t i = 0; i < end - begin; i++) {
+        x.p[i] -= step * (x.first * x.m[i] / (x.root * sqrtf(x.v[i]) + x.eps) + x.decay * x.p[i]);
     }
 }
 
