@@ -35,7 +35,25 @@ AE_API ae_tensor *ae_scatter_add(ae_graph *g, ae_tensor *x, int axis, ae_tensor 
 /* ids.shape + (classes) of a dtype: one at each id, zero elsewhere. No gradient. */
 AE_API ae_tensor *ae_one_hot(ae_graph *g, ae_tensor *ids, int64_t classes, ae_dtype dtype);
 
-#define AE_INDEX_OPS(ROW) ROW(embedding) ROW(index_select) ROW(index_sum) ROW(gather) ROW(scatter_sum) ROW(one_hot)
+/* x in ascending or descending order along an axis: stable, NaN greatest. Unless NULL, *ids receives the places
+ * (AE_I64); take_along(x, axis, ids) is the result. */
+AE_API ae_tensor *ae_sort(ae_graph *g, ae_tensor *x, int axis, bool descending, ae_tensor **ids);
+
+/* The places alone. */
+AE_API ae_tensor *ae_argsort(ae_graph *g, ae_tensor *x, int axis, bool descending);
+
+/* The k largest or smallest along an axis, in that order, the first of equals first; *ids as in ae_sort. */
+AE_API ae_tensor *ae_topk(ae_graph *g, ae_tensor *x, int64_t k, int axis, bool largest, ae_tensor **ids);
+
+#define AE_INDEX_OPS(ROW)                                                                                              \
+    ROW(embedding)                                                                                                     \
+    ROW(index_select)                                                                                                  \
+    ROW(index_sum)                                                                                                     \
+    ROW(gather)                                                                                                        \
+    ROW(scatter_sum)                                                                                                   \
+    ROW(one_hot)                                                                                                       \
+    ROW(sort)                                                                                                          \
+    ROW(topk)
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,7 @@
 #include "autograd/create.h"
 #include "autograd/draw.h"
 #include "autograd/dropout.h"
+#include "autograd/einsum.h"
 #include "autograd/index.h"
 #include "autograd/loss.h"
 #include "autograd/math.h"
