@@ -3,7 +3,8 @@
 #
 #   sh tests/docs/check_pages.sh ROOT
 #
-# - every word ae_... of a page is a word of a source file (a trailing * or _ stands for a family)
+# - every word ae_... of a page, and every `word` with an underscore, is a word of a source file (a trailing * or _ stands
+#   for a family)
 # - a block of C stands behind a comment "<!-- in FILE -->" and is in that file, line by line
 # - every relative link leads to a file
 set -u
@@ -14,7 +15,7 @@ pages=$(find README.md docs -name '*.md' | sort)
 words=$(mktemp) || exit 2
 trap 'rm -f "$words"' EXIT
 find tensor autograd nn zoo apps tests -name golden -prune -o \( -name '*.[ch]' -o -name '*.cpp' \) -print |
-    xargs cat | grep -oE '(ae|AE)_[A-Za-z0-9_]+' | sort -u >"$words"
+    xargs cat | grep -oE '[A-Za-z0-9]+_[A-Za-z0-9_]+' | sort -u >"$words"
 
 # shellcheck disable=SC2086
 breaches=$(awk -v words="$words" '
@@ -42,6 +43,15 @@ breaches=$(awk -v words="$words" '
             word = substr(rest, RSTART, RLENGTH)
             rest = substr(rest, RSTART + RLENGTH)
             if (!(word in known) && word !~ /_$/ && rest !~ /^[*<]/) {
+                say("no source file knows " word)
+            }
+        }
+    }
+    function check_quoted(rest,    word) {
+        while (match(rest, /`[a-z0-9]+_[a-z0-9_]*[a-z0-9]`/)) {
+            word = substr(rest, RSTART + 1, RLENGTH - 2)
+            rest = substr(rest, RSTART + RLENGTH)
+            if (!(word in known)) {
                 say("no source file knows " word)
             }
         }
@@ -78,7 +88,7 @@ breaches=$(awk -v words="$words" '
         next
     }
     inside { block = block $0 "\n" }
-    { check_words($0); check_links($0) }' $pages)
+    { check_words($0); check_quoted($0); check_links($0) }' $pages)
 
 if [ -n "$breaches" ]; then
     printf '%s\n' "$breaches"

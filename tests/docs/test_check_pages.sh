@@ -20,6 +20,7 @@ expect()
     case $said in *"$1"*) ;; *) echo "expected \"$1\", got \"$said\""; exit 1 ;; esac
 }
 expect 'no source file knows ae_unknown' 'Call `ae_unknown`.\n'
+expect 'no source file knows run_away' 'It is `run_away`.\n'
 expect 'without a comment that says in which file' '```c\n{\n```\n'
 expect 'is not in tensor/known.c' '<!-- in tensor/known.c -->\n```c\n    return 2;\n```\n'
 expect 'leads nowhere' '[gone](gone.md)\n'
