@@ -128,7 +128,12 @@ static bool has_f64(const ae_call *c)
 static int decompose(ae_call *c)
 {
     ae_frame f = ae_frame_open(c->graph);
-    memset(c->out, 0, sizeof c->out);
+    for (int i = 0; i < c->n_out; i++) { /* results that forward declined to fill */
+        if (c->out[i] && c->out[i]->storage) {
+            ae_alias_drop(c->out[i]);
+        }
+        c->out[i] = NULL;
+    }
     int status = c->op->decompose(c);
     for (int i = 0; i < c->n_out && status == 0; i++) {
         if (c->out[i]) {
@@ -145,7 +150,7 @@ static int allocate_outputs(ae_call *c)
     for (int i = 0; i < c->n_out; i++) {
         ae_tensor *t = c->out[i];
         if (!t) {
-            return -1;
+            return ae_call_fail(c, AE_E_STATE, "its shape rule described no output %d", i);
         }
         int64_t n = ae_shape_numel(t->ndim, t->shape);
         ae_storage *s = n < 0 ? NULL : ae_storage_new(c->graph->pool, (size_t)n * ae_dtype_size(t->dtype));
@@ -182,10 +187,9 @@ static int compute(ae_call *c)
         }
     }
     /* Extras leave the frame as the tape's own aliases, or not at all. */
-    if (status == 0 && c->recording) {
-        for (int i = 0; i < AE_MAX_EXTRA; i++) {
-            c->extra[i] = c->extra[i] ? ae_alias(c->graph, c->extra[i], true) : NULL;
-        }
+    for (int i = 0; i < AE_MAX_EXTRA; i++) {
+        bool save = c->extra[i] && status == 0 && c->recording;
+        c->extra[i] = save ? ae_alias(c->graph, c->extra[i], true) : NULL;
     }
     ae_frame_close(f);
     return ae_ok(c->graph) ? status : -1;
@@ -246,28 +250,21 @@ static int push(ae_graph *g, ae_call *c)
     return 0;
 }
 
-/* Copies the call onto the tape, with aliases of what its vjp needs. */
-int ae_record(ae_call *c)
+static void drop_extras(ae_call *c)
+{
+    for (int i = 0; i < AE_MAX_EXTRA; i++) {
+        ae_alias_drop(c->extra[i]);
+        c->extra[i] = NULL;
+    }
+}
+
+/* Fills node, a copy of c on the arena, with aliases of what the vjp needs, and makes the outputs' slots. */
+static void save(const ae_call *c, ae_call *node)
 {
     ae_graph *g = c->graph;
-    ae_call *node = ae_arena(g, sizeof *node);
-    ae_tensor **in = ae_arena(g, (size_t)c->n_in * sizeof *in);
-    bool *need = ae_arena(g, (size_t)c->n_in * sizeof *need);
-    void *attr = c->attr_size ? ae_arena(g, c->attr_size) : NULL;
-    if (!node || !in || !need || (c->attr_size && !attr)) {
-        return -1;
-    }
-    *node = *c;
-    node->in = in;
-    node->need = need;
-    node->attr = attr;
-    memcpy(need, c->need, (size_t)c->n_in * sizeof *need);
-    if (attr) {
-        memcpy(attr, c->attr, c->attr_size);
-    }
     unsigned bits = saved_bits(c);
     for (int i = 0; i < c->n_in; i++) {
-        in[i] = c->in[i] ? ae_alias(g, c->in[i], is_saved(bits, i, false)) : NULL;
+        node->in[i] = c->in[i] ? ae_alias(g, c->in[i], is_saved(bits, i, false)) : NULL;
     }
     for (int i = 0; i < c->n_out; i++) {
         ae_slot *slot = ae_dtype_is_float(c->out[i]->dtype) ? ae_arena(g, sizeof *slot) : NULL;
@@ -278,7 +275,34 @@ int ae_record(ae_call *c)
         c->out[i]->slot = slot;
         node->out[i] = ae_alias(g, c->out[i], is_saved(bits, i, true));
     }
-    return ae_ok(g) ? push(g, node) : -1;
+}
+
+/* Copies the call onto the tape; after an error nothing of it stays saved, the extras included. */
+int ae_record(ae_call *c)
+{
+    ae_graph *g = c->graph;
+    ae_call *node = ae_arena(g, sizeof *node);
+    ae_tensor **in = ae_arena(g, (size_t)c->n_in * sizeof *in);
+    bool *need = ae_arena(g, (size_t)c->n_in * sizeof *need);
+    void *attr = c->attr_size ? ae_arena(g, c->attr_size) : NULL;
+    if (!node || !in || !need || (c->attr_size && !attr)) {
+        drop_extras(c);
+        return -1;
+    }
+    *node = *c;
+    node->in = in;
+    node->need = need;
+    node->attr = attr;
+    memcpy(need, c->need, (size_t)c->n_in * sizeof *need);
+    if (attr) {
+        memcpy(attr, c->attr, c->attr_size);
+    }
+    save(c, node);
+    if (!ae_ok(g) || push(g, node) != 0) {
+        ae_call_release(node);
+        return -1;
+    }
+    return 0;
 }
 
 static bool find_needs(ae_call *c)
@@ -307,10 +331,17 @@ static int run(ae_call *c)
         return decompose(c);
     }
     for (int i = 0; i < c->n_out && status == 0; i++) {
-        c->out[i]->op = c->op->name;
+        if (c->out[i]) {
+            c->out[i]->op = c->op->name;
+        } else {
+            status = ae_call_fail(c, AE_E_STATE, "its forward set no output %d", i);
+        }
     }
     if (status == 0 && (g->flags & AE_ANOMALY)) {
         status = check_finite(c);
+    }
+    if (status != 0 && c->recording) {
+        drop_extras(c);
     }
     return status == 0 && c->recording ? ae_record(c) : status;
 }

@@ -7,6 +7,7 @@
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,17 @@ static ae_tensor *lasting(ae_graph *g, const ae_tensor *grad, ae_err *e)
     return copy;
 }
 
+/* The parameter's or leaf's gradient of this and earlier rounds goes. */
+static void void_leaf(ae_slot *slot)
+{
+    if (slot->parameter) {
+        ae_tensor_free(slot->leaf->grad);
+    }
+    if (slot->leaf) {
+        slot->leaf->grad = NULL;
+    }
+}
+
 static int deliver_to_parameter(ae_graph *g, ae_slot *slot)
 {
     ae_tensor *p = slot->leaf;
@@ -103,24 +115,35 @@ static int deliver_to_leaf(ae_graph *g, ae_slot *slot)
     return 0;
 }
 
+/* Puts what a hook returned in the place of the gradient that it saw. */
+static int replace_grad(ae_graph *g, ae_slot *slot, ae_tensor *other)
+{
+    if (ae_check_usable(g, other, "hook") != 0) {
+        return -1;
+    }
+    if (!ae_same_shape(other, slot->grad)) {
+        ae_fail(g, AE_E_SHAPE, "hook: it returned a gradient of another shape");
+        return -1;
+    }
+    other = other->dtype == slot->grad->dtype ? other : ae_cast(g, other, slot->grad->dtype);
+    ae_tensor *alias = ae_ok(g) ? ae_alias(g, other, true) : NULL;
+    if (!alias) {
+        return -1;
+    }
+    ae_alias_drop(slot->grad);
+    slot->grad = alias;
+    return 0;
+}
+
 static int run_hooks(ae_graph *g, ae_slot *slot)
 {
-    if (slot->hooks && slot->hooks_step != g->step) {
-        slot->hooks = NULL;
-    }
-    for (hook *h = slot->hooks; h; h = h->next) {
-        ae_tensor *other = h->fn(g, slot->grad, h->user);
-        if (other && ae_ok(g)) {
-            if (!ae_same_shape(other, slot->grad)) {
-                ae_fail(g, AE_E_SHAPE, "hook: it returned a gradient of another shape");
-                return -1;
-            }
-            ae_tensor *alias = ae_alias(g, other, true);
-            ae_alias_drop(slot->grad);
-            slot->grad = alias;
+    for (hook *h = g->hooks; h; h = h->next) {
+        ae_tensor *other = h->slot == slot ? h->fn(g, slot->grad, h->user) : NULL;
+        if (!ae_ok(g) || (other && replace_grad(g, slot, other) != 0)) {
+            return -1;
         }
     }
-    return ae_ok(g) && slot->grad ? 0 : -1;
+    return 0;
 }
 
 /* ---- one run ------------------------------------------------------------------------------------------------------- */
@@ -132,8 +155,14 @@ typedef struct backward_run {
     int top;                   /* calls [floor, top) are run */
     ae_slot *leaves;           /* reached by this run and those inside it; kept in the root */
     bool create_graph;
-    bool defer; /* a segment may reach any parameter again: none is complete before the end */
+    bool defer; /* a segment may reach any leaf again: none is complete before the end */
 } run;
+
+static void drop_grad(ae_slot *slot)
+{
+    ae_alias_drop(slot->grad);
+    slot->grad = NULL;
+}
 
 static bool is_target(const backward_request *r, const ae_slot *slot)
 {
@@ -145,19 +174,42 @@ static bool is_target(const backward_request *r, const ae_slot *slot)
     return false;
 }
 
+/* Whether the call that made the slot's value is still on the tape. */
+static bool on_tape(const ae_graph *g, const ae_slot *slot)
+{
+    return slot->node->index < g->tape_count && g->tape[slot->node->index] == slot->node;
+}
+
+static int fail_consumed(ae_graph *g)
+{
+    ae_fail(g, AE_E_STATE, "backward: the tape was consumed before; give AE_RETAIN to the first backward");
+    return -1;
+}
+
+/* Marks the leaves among a call's inputs, and what was made before the run's own part of the tape. */
+static int mark_leaves(const run *b, const ae_call *c)
+{
+    const backward_request *r = b->request;
+    for (int k = 0; k < c->n_in; k++) {
+        ae_slot *slot = c->in[k] ? c->in[k]->slot : NULL;
+        if (slot && slot->node && !on_tape(b->g, slot)) {
+            return fail_consumed(b->g);
+        }
+        if (slot && (!slot->node || slot->node->index < r->floor)) {
+            slot->wanted = r->xs ? is_target(r, slot) : slot->node == NULL;
+        }
+    }
+    return 0;
+}
+
 /* Marks, from the beginning, the slots through which some wanted leaf is reached. */
-static void mark_wanted(run *b)
+static int mark_wanted(run *b)
 {
     const backward_request *r = b->request;
     for (int i = r->floor; i < b->top; i++) {
         ae_call *c = b->g->tape[i];
-        for (int k = 0; k < c->n_in; k++) {
-            if (c->in[k] && c->in[k]->slot) {
-                ae_slot *slot = c->in[k]->slot;
-                if (!slot->node || slot->node->index < r->floor) {
-                    slot->wanted = r->xs ? is_target(r, slot) : slot->node == NULL;
-                }
-            }
+        if (mark_leaves(b, c) != 0) {
+            return -1;
         }
         c->wanted = (c->op->flags & AE_OP_SEGMENT) != 0;
         for (int k = 0; k < c->n_in; k++) {
@@ -170,6 +222,7 @@ static void mark_wanted(run *b)
             }
         }
     }
+    return 0;
 }
 
 static void reach_leaf(run *b, ae_slot *slot)
@@ -205,7 +258,7 @@ static void count_uses(run *b)
 static int complete(run *b, ae_slot *slot)
 {
     ae_graph *g = b->g;
-    if (!slot->grad || (slot->parameter && b->root->defer)) {
+    if (!slot->grad || (!slot->node && b->root->defer)) {
         return 0;
     }
     if (run_hooks(g, slot) != 0) {
@@ -233,22 +286,59 @@ static int contribute(run *b, const ae_tensor *input, ae_tensor *grad)
 {
     ae_slot *slot = input->slot;
     if (grad) {
-        grad = fit(b->g, input, grad);
+        grad = ae_check_usable(b->g, grad, "backward") == 0 ? fit(b->g, input, grad) : NULL;
         if (!ae_ok(b->g) || ae_accumulate(b->g, &slot->grad, grad, b->create_graph) != 0) {
             return -1;
         }
     }
     slot->uses--;
-    bool leaf = !slot->node || slot->node->index < b->request->floor;
-    return leaf && slot->uses == 0 ? complete(b, slot) : 0;
+    return !slot->node && slot->uses == 0 ? complete(b, slot) : 0;
 }
 
-/* Runs one call's vjp and passes its gradients on. */
-static int step_back(run *b, ae_call *c)
+/* Drops the gradients of a call's outputs but for those that ae_grad will collect. */
+static void drop_outputs(const run *b, const ae_call *c)
 {
-    ae_graph *g = b->g;
-    ae_tensor *gout[AE_MAX_OUT] = {NULL};
-    bool any = false;
+    for (int k = 0; k < c->n_out; k++) {
+        ae_slot *slot = c->out[k]->slot;
+        if (slot && !is_target(b->request, slot)) {
+            drop_grad(slot);
+        }
+    }
+}
+
+/* In anomaly mode: a gradient that a vjp made, and that no op has checked, must be finite. */
+static void check_gradient(ae_graph *g, int k, const ae_tensor *grad)
+{
+    char shape[AE_SHAPE_TEXT_MAX];
+    int64_t n = (g->flags & AE_ANOMALY) && grad && grad->data ? ae_numel(grad) : 0;
+    for (int64_t i = 0; i < n; i++) {
+        double v = ae_get_f64(grad, i);
+        if (!isfinite(v)) {
+            ae_fail(g, AE_E_NONFINITE, "made %g at element %lld of the gradient %s of input %d", v, (long long)i,
+                    ae_shape_text(grad->ndim, grad->shape, shape), k);
+            return;
+        }
+    }
+}
+
+/* Calls the vjp; an error inside it says of which op this was the backward. */
+static int run_vjp(ae_graph *g, ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
+{
+    c->op->vjp(c, gout, gin);
+    for (int k = 0; k < c->n_in && ae_ok(g); k++) {
+        check_gradient(g, k, c->need[k] ? gin[k] : NULL);
+    }
+    if (!ae_ok(g)) {
+        ae_err_prefix(&g->error, "backward of %s", c->op->name);
+        return -1;
+    }
+    return 0;
+}
+
+/* Hooks and retained gradients of a call's outputs; gout: what its vjp gets. Returns how many there are, or -1. */
+static int complete_outputs(run *b, ae_call *c, ae_tensor **gout)
+{
+    int count = 0;
     for (int k = 0; k < c->n_out; k++) {
         ae_slot *slot = c->out[k]->slot;
         if (slot && slot->grad) {
@@ -256,28 +346,31 @@ static int step_back(run *b, ae_call *c)
                 return -1;
             }
             gout[k] = slot->grad;
-            any = true;
+            count++;
         }
+    }
+    return count;
+}
+
+/* Runs one call's vjp and passes its gradients on. */
+static int step_back(run *b, ae_call *c)
+{
+    ae_graph *g = b->g;
+    ae_tensor *gout[AE_MAX_OUT] = {NULL};
+    int count = complete_outputs(b, c, gout);
+    if (count <= 0 || !c->wanted) {
+        return count < 0 ? -1 : 0;
     }
     ae_frame f = ae_frame_open(g);
     ae_tensor **gin = ae_arena(g, (size_t)c->n_in * sizeof *gin);
-    if (any && gin) {
-        c->op->vjp(c, gout, gin);
-    }
-    int status = ae_ok(g) ? 0 : -1;
+    int status = gin ? run_vjp(g, c, gout, gin) : -1;
     for (int k = 0; k < c->n_in && status == 0; k++) {
         if (c->need[k]) {
             status = contribute(b, c->in[k], gin[k]);
         }
     }
     ae_frame_close(f);
-    for (int k = 0; k < c->n_out; k++) {
-        ae_slot *slot = c->out[k]->slot;
-        if (slot && slot->grad && !(b->request->xs && is_target(b->request, slot))) {
-            ae_alias_drop(slot->grad);
-            slot->grad = NULL;
-        }
-    }
+    drop_outputs(b, c);
     if (!(b->request->flags & AE_RETAIN)) {
         ae_call_release(c);
     }
@@ -292,17 +385,30 @@ static void void_gradients(run *b)
         for (int k = 0; k < c->n_out; k++) {
             ae_slot *slot = c->out[k]->slot;
             if (slot) {
-                ae_alias_drop(slot->grad);
-                slot->grad = NULL;
+                drop_grad(slot);
+                if (slot->leaf && !b->root->request->xs) {
+                    void_leaf(slot); /* where ae_retain_grad asked */
+                }
             }
         }
     }
     for (ae_slot *slot = b->root->leaves; slot; slot = slot->next) {
-        ae_alias_drop(slot->grad);
-        slot->grad = NULL;
-        if (slot->parameter && !b->request->xs) {
-            ae_tensor_free(slot->leaf->grad);
-            slot->leaf->grad = NULL;
+        drop_grad(slot);
+        if (!b->root->request->xs) {
+            void_leaf(slot);
+        }
+    }
+}
+
+/* For a graph that had failed before backward: what the tape leads to is dropped. */
+static void void_tape(ae_graph *g)
+{
+    for (int i = 0; i < g->tape_count; i++) {
+        const ae_call *c = g->tape[i];
+        for (int k = 0; k < c->n_in; k++) {
+            if (c->in[k] && c->in[k]->slot && c->in[k]->slot->leaf) {
+                void_leaf(c->in[k]->slot);
+            }
         }
     }
 }
@@ -317,18 +423,18 @@ static void clear_slots(run *b)
                 c->out[k]->slot->uses = 0;
             }
         }
+        drop_outputs(b, c);
     }
     for (ae_slot *slot = b->leaves; slot && b->root == b; slot = slot->next) {
         slot->uses = 0;
         slot->listed = false;
-        if (!b->request->xs) {
-            ae_alias_drop(slot->grad);
-            slot->grad = NULL;
+        if (!is_target(b->request, slot)) {
+            drop_grad(slot);
         }
     }
 }
 
-/* The deferred parameters, once nothing more can reach them. */
+/* The deferred leaves, once nothing more can reach them. */
 static int complete_deferred(run *b)
 {
     if (b->root != b || !b->defer) {
@@ -337,7 +443,7 @@ static int complete_deferred(run *b)
     b->defer = false;
     int status = 0;
     for (ae_slot *slot = b->leaves; slot && status == 0; slot = slot->next) {
-        status = slot->parameter ? complete(b, slot) : 0;
+        status = slot->node ? 0 : complete(b, slot);
     }
     return status;
 }
@@ -374,16 +480,18 @@ static int check_outputs(const run *b)
     const backward_request *r = b->request;
     for (int i = 0; i < r->n; i++) {
         const ae_tensor *y = r->outputs[i];
-        if (!y->slot || (y->graph && y->graph != b->g)) {
+        if (!y || (y->fault && y->fault->code != AE_OK) || (y->graph && y->graph != b->g)) {
+            return ae_check_usable(b->g, y, "backward");
+        }
+        if (!y->slot) {
             ae_fail(b->g, AE_E_GRADIENT,
                     "backward: output %d (%s) has no history: it depends on no parameter, or it was made without "
                     "AE_GRAD",
                     i, y->op ? y->op : "an input");
             return -1;
         }
-        if (y->slot->node && y->slot->node->index >= b->top) {
-            ae_fail(b->g, AE_E_STATE, "backward: the tape was consumed before; give AE_RETAIN to the first backward");
-            return -1;
+        if (y->slot->node && !on_tape(b->g, y->slot)) {
+            return fail_consumed(b->g);
         }
     }
     return ae_ok(b->g) ? 0 : -1;
@@ -401,9 +509,7 @@ static int run_calls(run *b)
         }
     }
     for (int i = b->top - 1; i >= r->floor && status == 0; i--) {
-        if (b->g->tape[i]->wanted) {
-            status = step_back(b, b->g->tape[i]);
-        }
+        status = step_back(b, b->g->tape[i]);
     }
     return status == 0 ? complete_deferred(b) : status;
 }
@@ -414,12 +520,14 @@ int ae_run_backward(ae_graph *g, const backward_request *r)
     run b = {.g = g, .request = r, .top = g->tape_count, .create_graph = (r->flags & AE_CREATE_GRAPH) != 0};
     run *outer = g->backward;
     b.root = outer ? outer->root : &b;
-    if (check_outputs(&b) != 0) {
+    if (!ae_ok(g) || check_outputs(&b) != 0 || mark_wanted(&b) != 0) {
+        if (!r->xs) {
+            void_tape(g);
+        }
         return -1;
     }
     bool was = ae_set_recording(g, b.create_graph);
     g->backward = &b;
-    mark_wanted(&b);
     for (int i = 0; i < r->n; i++) {
         reach_leaf(&b, r->outputs[i]->slot);
         r->outputs[i]->slot->uses++;

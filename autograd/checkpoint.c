@@ -46,12 +46,14 @@ static ae_tensor **targets(ae_graph *g, const ae_call *c, ae_tensor **in, int *n
     return xs;
 }
 
-static ae_tensor *gradient_of(ae_graph *g, ae_tensor *x, bool in_slot)
+/* The gradient that the run inside left in the slot of a segment's input; leaves are not delivered before the end of
+ * the outermost run. */
+static ae_tensor *take_gradient(ae_graph *g, ae_tensor *x)
 {
-    if (!in_slot || !x->slot->grad) {
-        return x->grad;
-    }
     ae_tensor *t = x->slot->grad;
+    if (!t) {
+        return NULL;
+    }
     ae_tensor *result = ae_view(g, t, t->ndim, t->shape, t->strides, 0);
     ae_alias_drop(t);
     x->slot->grad = NULL;
@@ -75,16 +77,27 @@ static void checkpoint_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
         }
     }
     ae_tensor *y = in ? s->fn(g, s->self, in, c->n_in) : ae_bad(g);
-    ae_tensor **xs = ae_ok(g) ? targets(g, c, in, &n_xs) : NULL;
+    ae_tensor **xs = ae_ok(g) && ae_check_usable(g, y, "checkpoint") == 0 ? targets(g, c, in, &n_xs) : NULL;
     backward_request r = {.outputs = &y, .grads = gout, .n = 1, .floor = floor, .xs = xs, .n_xs = n_xs};
     if (ae_ok(g) && y->slot && ae_run_backward(g, &r) == 0) {
         for (int i = 0; i < c->n_in; i++) {
-            gin[i] = c->in[i] && c->need[i] ? gradient_of(g, in[i], xs != NULL) : NULL;
+            gin[i] = c->in[i] && c->need[i] ? take_gradient(g, in[i]) : NULL;
         }
     }
     ae_tape_truncate(g, floor);
     ae_set_recording(g, was);
     counters_set(g, &now);
+}
+
+/* What a segment may be given and may return. */
+static int check_segment(ae_graph *g, ae_tensor *const *in, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (in[i] && ae_check_usable(g, in[i], "checkpoint") != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 static const ae_op checkpoint_op = {
@@ -109,10 +122,16 @@ ae_tensor *ae_checkpoint(ae_graph *g, ae_segment_fn fn, void *self, ae_tensor *c
                        "checkpoint: a recomputed segment has no second derivative; leave out "
                        "AE_HIGHER_ORDER or the checkpoint");
     }
+    if (check_segment(g, in, n) != 0) {
+        return ae_bad(g);
+    }
     ae_frame f = ae_frame_open(g);
     ae_set_recording(g, false);
     ae_tensor *y = fn(g, self, in, n);
     ae_set_recording(g, true);
+    if (ae_ok(g)) {
+        ae_check_usable(g, y, "checkpoint");
+    }
     ae_call c = {.graph = g, .op = &checkpoint_op, .n_in = n, .n_out = 1, .attr = &s, .attr_size = sizeof s};
     c.recording = true;
     c.in = (ae_tensor **)in;
@@ -123,6 +142,7 @@ ae_tensor *ae_checkpoint(ae_graph *g, ae_segment_fn fn, void *self, ae_tensor *c
         ae_frame_close(f);
         return ae_bad(g);
     }
+    c.out[0]->op = checkpoint_op.name;
     for (int i = 0; i < n; i++) {
         c.need[i] = true; /* all inputs are needed to run again */
     }

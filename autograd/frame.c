@@ -35,7 +35,7 @@ static bool is_open(ae_frame f)
 
 void ae_frame_keep(ae_frame f, ae_tensor *t)
 {
-    if (is_open(f) && t->graph == f.graph && t->depth >= f.depth) {
+    if (is_open(f) && t && t->graph == f.graph && t->depth >= f.depth) {
         t->depth = f.depth - 1;
     }
 }

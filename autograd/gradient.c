@@ -2,11 +2,12 @@
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 
-#include <string.h>
-
 ae_tensor *ae_requires_grad(ae_graph *g, ae_tensor *t)
 {
     if (!ae_ok(g)) {
+        return ae_bad(g);
+    }
+    if (ae_check_usable(g, t, "requires_grad") != 0) {
         return ae_bad(g);
     }
     if (!ae_dtype_is_float(t->dtype)) {
@@ -17,6 +18,13 @@ ae_tensor *ae_requires_grad(ae_graph *g, ae_tensor *t)
                    ? ae_fail(g, AE_E_GRADIENT,
                              "requires_grad: the tensor was made by %s; use ae_retain_grad, or ae_detach first", t->op)
                    : t;
+    }
+    if (t->graph != g) {
+        return ae_fail(
+            g, AE_E_GRADIENT,
+            "requires_grad: %s is not of this graph (a host tensor, a buffer or a frozen parameter); pass it "
+            "through ae_input",
+            t->name ? t->name : "the tensor");
     }
     ae_slot *slot = ae_arena(g, sizeof *slot);
     if (!slot) {
@@ -32,6 +40,9 @@ ae_tensor *ae_retain_grad(ae_graph *g, ae_tensor *t)
     if (!ae_ok(g)) {
         return ae_bad(g);
     }
+    if (ae_check_graph(g, t, "retain_grad") != 0) {
+        return ae_bad(g);
+    }
     if (!t->slot) {
         return ae_fail(g, AE_E_GRADIENT, "retain_grad: the tensor has no history, so no gradient will reach it");
     }
@@ -43,19 +54,19 @@ ae_tensor *ae_retain_grad(ae_graph *g, ae_tensor *t)
 
 int ae_hook(ae_graph *g, ae_tensor *t, ae_hook_fn fn, void *user)
 {
-    if (ae_ok(g) && !t->slot) {
-        ae_fail(g, AE_E_GRADIENT, "hook: the tensor has no history, so no gradient will reach it");
+    if (!ae_ok(g) || ae_check_graph(g, t, "hook") != 0) {
+        return -1;
     }
-    hook *h = ae_ok(g) ? ae_arena(g, sizeof *h) : NULL;
+    if (!t->slot) {
+        ae_fail(g, AE_E_GRADIENT, "hook: the tensor has no history, so no gradient will reach it");
+        return -1;
+    }
+    hook *h = ae_arena(g, sizeof *h);
     if (!h) {
         return -1;
     }
-    if (t->slot->hooks_step != g->step) {
-        t->slot->hooks = NULL;
-        t->slot->hooks_step = g->step;
-    }
-    *h = (hook){fn, user, NULL};
-    hook **end = &t->slot->hooks;
+    *h = (hook){t->slot, fn, user, NULL};
+    hook **end = &g->hooks;
     while (*end) {
         end = &(*end)->next;
     }
@@ -69,11 +80,23 @@ void ae_on_param_final(ae_graph *g, ae_param_final_fn fn, void *user)
     g->param_final_user = user;
 }
 
+/* A hook or a segment runs in the middle of a backward, and that one owns slots and tape. */
+static int check_idle(ae_graph *g, const char *who)
+{
+    if (g->backward) {
+        ae_fail(g, AE_E_STATE,
+                "%s: a backward of this graph is running; hooks and recomputed segments cannot start one", who);
+    }
+    return g->backward ? -1 : 0;
+}
+
 int ae_backward_from(ae_graph *g, ae_tensor *const *outputs, ae_tensor *const *grads, int n, unsigned flags)
 {
+    if (check_idle(g, "backward") != 0) {
+        return -1;
+    }
     if (flags & AE_CREATE_GRAPH) {
         ae_fail(g, AE_E_GRADIENT, "backward: AE_CREATE_GRAPH belongs to ae_grad");
-        return -1;
     }
     backward_request r = {.outputs = outputs, .grads = grads, .n = n, .flags = flags};
     return ae_run_backward(g, &r);
@@ -91,7 +114,7 @@ static int check_targets(ae_graph *g, ae_tensor *const *xs, int n, unsigned flag
                 "grad: AE_CREATE_GRAPH needs ae_graph_begin(g, ... | AE_HIGHER_ORDER) before the forward");
     }
     for (int i = 0; i < n && ae_ok(g); i++) {
-        if (!xs[i]->slot) {
+        if (ae_check_graph(g, xs[i], "grad") == 0 && !xs[i]->slot) {
             ae_fail(g, AE_E_GRADIENT, "grad: input %d has no history; call ae_requires_grad on it before it is used",
                     i);
         }
@@ -120,7 +143,7 @@ int ae_grad(ae_graph *g, ae_tensor *y, ae_tensor *grad_y, ae_tensor *const *xs, 
     for (int i = 0; i < n; i++) {
         grads[i] = ae_bad(g);
     }
-    if (!ae_ok(g) || check_targets(g, xs, n, flags) != 0) {
+    if (check_idle(g, "grad") != 0 || !ae_ok(g) || check_targets(g, xs, n, flags) != 0) {
         return -1;
     }
     unsigned effective = flags & AE_CREATE_GRAPH ? flags | AE_RETAIN : flags; /* the new tape stands on the old one */
@@ -139,7 +162,7 @@ int ae_grad(ae_graph *g, ae_tensor *y, ae_tensor *grad_y, ae_tensor *const *xs, 
 
 ae_tensor *ae_jvp(ae_graph *g, ae_tensor *y, ae_tensor *x, ae_tensor *v)
 {
-    if (!ae_ok(g)) {
+    if (!ae_ok(g) || ae_check_usable(g, y, "jvp") != 0 || ae_check_usable(g, v, "jvp") != 0) {
         return ae_bad(g);
     }
     /* u -> J^T u is linear in u, so its gradient along v is J v, whatever u is. */

@@ -79,7 +79,7 @@ void ae_graph_begin(ae_graph *g, unsigned flags)
     g->depth = 0;
     g->frames[0] = (frame_record){.serial = ++g->serial, .first = 0, .file = "ae_graph_begin", .line = 0};
     g->draws = 0;
-    g->step++;
+    g->hooks = NULL;
 }
 
 unsigned ae_graph_flags(const ae_graph *g)
@@ -313,17 +313,20 @@ ae_tensor *ae_input(ae_graph *g, const ae_tensor *host)
     if (!host || !host->data) {
         return ae_fail(g, AE_E_FREED, "input: the host tensor is NULL or was freed");
     }
-    ae_tensor *t = ae_view(g, host, host->ndim, host->shape, host->strides, 0);
-    if (t != &g->bad) {
-        t->name = host->name;
+    if (host->graph && host == &host->graph->bad) {
+        return ae_fail(g, AE_E_STATE, "input: the tensor is the bad tensor of a graph that has failed");
     }
-    return t;
+    if (host->fault && host->fault->code != AE_OK) {
+        return ae_fail(g, host->fault->code, "%s", host->fault->message);
+    }
+    ae_tensor *t = ae_view(g, host, host->ndim, host->shape, host->strides, 0);
+    return host->name ? ae_name(g, t, host->name) : t; /* the host's own string may go before the graph does */
 }
 
 ae_tensor *ae_from_data(ae_graph *g, ae_dtype dtype, int ndim, const int64_t *shape, const void *data)
 {
     ae_tensor *t = ae_ok(g) ? ae_empty(g, dtype, ndim, shape) : &g->bad;
-    if (t != &g->bad) {
+    if (t != &g->bad && ae_numel(t) > 0) {
         memcpy(t->data, data, (size_t)ae_numel(t) * ae_dtype_size(dtype));
     }
     return t;
@@ -340,22 +343,56 @@ ae_tensor *ae_from_borrowed(ae_graph *g, ae_dtype dtype, int ndim, const int64_t
     return t;
 }
 
+int ae_check_graph(ae_graph *g, const ae_tensor *t, const char *who)
+{
+    const char *name = t && t->name ? t->name : "the tensor";
+    if (!t) {
+        return ae_err_set(&g->error, AE_E_VALUE, "%s: the tensor is NULL", who);
+    }
+    if (t->fault && t->fault->code != AE_OK) {
+        return ae_err_set(&g->error, t->fault->code, "%s", t->fault->message);
+    }
+    if (t->graph && t->graph != g) {
+        return ae_err_set(&g->error, AE_E_STATE, "%s: %s belongs to another graph; pass it through ae_input", who,
+                          name);
+    }
+    return 0;
+}
+
+int ae_check_usable(ae_graph *g, const ae_tensor *t, const char *who)
+{
+    if (ae_check_graph(g, t, who) != 0 || t->data) {
+        return ae_ok(g) ? 0 : -1;
+    }
+    const char *name = t->name ? t->name : "the tensor";
+    if (t->died_file) {
+        return ae_err_set(&g->error, AE_E_FREED,
+                          "%s: %s was freed when the frame opened at %s:%d closed; hand it on with ae_frame_keep", who,
+                          name, t->died_file, t->died_line);
+    }
+    return ae_err_set(&g->error, AE_E_FREED, "%s: %s has no values", who, name);
+}
+
 ae_tensor *ae_detach(ae_graph *g, ae_tensor *x)
 {
-    if (!ae_ok(g)) {
+    if (!ae_ok(g) || ae_check_usable(g, x, "detach") != 0) {
         return &g->bad;
-    }
-    if (!x->data) {
-        return ae_fail(g, AE_E_FREED, "detach: the tensor was freed when the frame opened at %s:%d closed",
-                       x->died_file, x->died_line);
     }
     return ae_view(g, x, x->ndim, x->shape, x->strides, 0);
 }
 
 ae_tensor *ae_name(ae_graph *g, ae_tensor *t, const char *name)
 {
+    if (!ae_ok(g) || t == &g->bad) {
+        return t;
+    }
+    if (!t || t->graph != g) {
+        return ae_fail(g, AE_E_STATE,
+                       "name: \"%s\" was given to %s; parameters keep the name that their model gave them", name,
+                       t ? "a tensor that is not of this graph" : "NULL");
+    }
     size_t n = strlen(name) + 1;
-    char *copy = t == &g->bad ? NULL : ae_arena(g, n);
+    char *copy = ae_arena(g, n);
     if (copy) {
         memcpy(copy, name, n);
         t->name = copy;
@@ -365,7 +402,7 @@ ae_tensor *ae_name(ae_graph *g, ae_tensor *t, const char *name)
 
 static bool readable(const ae_tensor *t)
 {
-    return t->data && !(t->graph && t == &t->graph->bad);
+    return t && t->data && !(t->graph && t == &t->graph->bad);
 }
 
 double ae_item(const ae_tensor *t)

@@ -4,7 +4,9 @@
 
 #include "autograd/op.h"
 
+/* Hooks are the graph's and last for a step: a parameter's slot outlives both. */
 typedef struct hook {
+    const ae_slot *slot;
     ae_hook_fn fn;
     void *user;
     struct hook *next;
@@ -21,16 +23,14 @@ struct ae_slot {
     bool listed;     /* in that run's list of leaves */
     int uses;        /* contributions still to come in it; 0 between runs */
     ae_tensor *grad; /* the sum so far */
-    hook *hooks;
-    uint64_t hooks_step; /* the step that set the hooks: parameters' slots outlive it */
-    ae_slot *next;       /* list of leaves that this backward reached */
+    ae_slot *next;   /* list of leaves that this backward reached */
 };
 
 typedef struct arena_chunk {
     struct arena_chunk *next;
     size_t size;
     size_t used;
-    char data[];
+    _Alignas(16) char data[];
 } arena_chunk;
 
 typedef struct frame_record {
@@ -67,7 +67,7 @@ struct ae_graph {
     uint64_t draws;
     ae_dtype precision;
 
-    uint64_t step; /* counts ae_graph_begin */
+    hook *hooks; /* of this step, in order of setting */
     ae_tensor bad;
     ae_tensors *sink;              /* of ae_observe */
     struct backward_run *backward; /* the run that is under way, if any */
@@ -79,6 +79,13 @@ struct ae_graph {
 
 /* Zeroed memory until the next ae_graph_begin; NULL after setting the error. */
 void *ae_arena(ae_graph *g, size_t bytes);
+
+/* Sets an error and returns -1 unless t can be worked with in g: not NULL, values there, of this graph or of none, of
+ * no failed root. */
+int ae_check_usable(ae_graph *g, const ae_tensor *t, const char *who);
+
+/* The same where values that have gone do no harm. */
+int ae_check_graph(ae_graph *g, const ae_tensor *t, const char *who);
 
 /* A tensor struct registered in the current frame, without storage; NULL after setting the error. */
 ae_tensor *ae_struct_new(ae_graph *g);
