@@ -232,12 +232,13 @@ static const char *const buffers = "*position_ids *.attn.bias *.attn.masked_bias
 
 static int through(const ae_zoo_model *row, ae_model *m, void *self, ae_weights *w, ae_err *e)
 {
+    ae_model_defer_init(m); /* the file brings every value */
     row->build(m, self, w->config);
     if (!ae_model_ok(m)) {
         return ae_err_set(e, ae_model_error(m)->code, "%s", ae_model_error(m)->message);
     }
-    ae_load_options load = {.ignore = buffers};
-    ae_save_options save = {.share = false};
+    ae_load_options load = {.ignore = buffers, .adopt = true};
+    ae_save_options save = {.share = true};
     ae_tensors *own = ae_tensors_new();
     if (!own || ae_model_load(m, w->tensors, &load, NULL, e) != 0 || ae_model_save(m, &save, own, e) != 0) {
         ae_tensors_free(own);

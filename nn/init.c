@@ -275,6 +275,26 @@ ae_init ae_init_skip_thoughts(void)
     return (ae_init){.fill = fill_skip_thoughts};
 }
 
+/* a: the first position; b: 1 for halves. */
+static void fill_sinusoidal(ae_tensor *t, double first, double halves, const ae_random_key *key)
+{
+    (void)key;
+    int64_t width = t->ndim > 0 ? t->shape[t->ndim - 1] : 1;
+    int64_t sines = (width + 1) / 2;
+    for (int64_t i = 0; i < ae_numel(t); i++) {
+        int64_t column = i % width;
+        bool sine = halves != 0 ? column < sines : column % 2 == 0;
+        int64_t pair = halves == 0 ? column / 2 : sine ? column : column - sines;
+        double angle = (first + (double)(i / width)) / pow(10000, 2 * (double)pair / (double)width);
+        ((float *)t->data)[i] = (float)(sine ? sin(angle) : cos(angle));
+    }
+}
+
+ae_init ae_init_sinusoidal(int64_t first, bool halves)
+{
+    return (ae_init){.fill = fill_sinusoidal, .a = (double)first, .b = halves};
+}
+
 /* a: the value; b: part + parts / 1024, both small whole numbers. */
 static void fill_part(ae_tensor *t, double a, double b, const ae_random_key *key)
 {

@@ -64,6 +64,10 @@ AE_API ae_init ae_init_identity(int64_t blocks);
 /* Square matrices orthogonal, others U(-0.1, 0.1): Kiros et al. 2015. */
 AE_API ae_init ae_init_skip_thoughts(void);
 
+/* The position table of Vaswani et al. 2017, section 3.5: angles p / 10000^(2i/H) of position p = first + row; sines
+ * and cosines alternate, or, with halves, all sines come before all cosines (Transformer-XL, XLNet, PEGASUS). */
+AE_API ae_init ae_init_sinusoidal(int64_t first, bool halves);
+
 /* Zeros but for part `part` of `parts` equal parts of the first axis, which get value: the forget gate's bias (part 1
  * of 4), the carry gate of a highway layer (part 1 of 2). */
 AE_API ae_init ae_init_part(double value, int part, int parts);

@@ -128,6 +128,27 @@ static void test_exact_values(void **state)
     ae_model_free(m);
 }
 
+static void test_sinusoidal(void **state)
+{
+    (void)state;
+    ae_model *m = ae_model_new(1);
+    const float *a = ae_param(m, "a", 2, (int64_t[]){5, 6}, ae_init_sinusoidal(0, false))->data;
+    const float *b = ae_param(m, "b", 2, (int64_t[]){5, 6}, ae_init_sinusoidal(2, true))->data;
+    const float *odd = ae_param(m, "odd", 2, (int64_t[]){3, 5}, ae_init_sinusoidal(0, true))->data;
+    for (int p = 0; p < 5; p++) {
+        for (int i = 0; i < 3; i++) {
+            double angle = pow(10000, -2.0 * i / 6);
+            assert_true(fabs((double)a[p * 6 + 2 * i] - sin(p * angle)) < 1e-6);
+            assert_true(fabs((double)a[p * 6 + 2 * i + 1] - cos(p * angle)) < 1e-6);
+            assert_true(fabs((double)b[p * 6 + i] - sin((p + 2) * angle)) < 1e-6);
+            assert_true(fabs((double)b[p * 6 + 3 + i] - cos((p + 2) * angle)) < 1e-6);
+        }
+    }
+    assert_true(fabs((double)odd[2 * 5 + 2] - sin(2 * pow(10000, -4.0 / 5))) < 1e-6); /* three sines, two cosines */
+    assert_true(fabs((double)odd[2 * 5 + 3] - cos(2)) < 1e-6);
+    ae_model_free(m);
+}
+
 static void test_the_order_of_building_changes_nothing(void **state)
 {
     (void)state;
@@ -153,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_fans),
         cmocka_unit_test(test_orthogonal),
         cmocka_unit_test(test_exact_values),
+        cmocka_unit_test(test_sinusoidal),
         cmocka_unit_test(test_the_order_of_building_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,12 +212,57 @@ static void test_a_damaged_training_section(void **state)
     unlink(path);
 }
 
+static long resident_kib(void)
+{
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*d %ld", &pages), 1);
+    fclose(f);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* 32 MiB of weights are mapped, not read, and training writes into memory, never into the file. */
+static void test_loading_reads_nothing(void **state)
+{
+    (void)state;
+    enum { ROWS = 8192, COLUMNS = 1024, KIB = ROWS * COLUMNS / 256 };
+    ae_err e = {0};
+    char path[] = "/tmp/aesop_snapshot_XXXXXX";
+    close(mkstemp(path));
+    ae_json *config = ae_json_new_object();
+    ae_model *m = ae_model_new(1);
+    ae_tensor *p = ae_param(m, "table", 2, (int64_t[]){ROWS, COLUMNS}, ae_init_constant(3));
+    ae_snapshot c = {.model = m};
+    assert_int_equal(ae_snapshot_save(path, "toy", NULL, config, &c, &e), 0);
+    ae_model_free(m);
+    for (int again = 0; again < 2; again++) {
+        long before = resident_kib();
+        m = ae_model_new(1);
+        ae_model_defer_init(m);
+        p = ae_param(m, "table", 2, (int64_t[]){ROWS, COLUMNS}, ae_init_normal(1));
+        c = (ae_snapshot){.model = m};
+        assert_int_equal(ae_snapshot_load(path, &c, &e), 0);
+        long grown = resident_kib() - before;
+#ifdef __SANITIZE_ADDRESS__
+        grown -= KIB / 8; /* the sanitizer's own bookkeeping of what was allocated */
+#endif
+        if (grown > KIB / 10) {
+            fail_msg("loading a file of %d KiB made %ld KiB resident", KIB, grown);
+        }
+        assert_true(((float *)p->data)[ROWS * COLUMNS - 1] == 3);
+        ((float *)p->data)[ROWS * COLUMNS - 1] = 4;
+        ae_model_free(m);
+    }
+    ae_json_free(config);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_rule_goes_on_bit_for_bit),
-        cmocka_unit_test(test_dropout_is_on),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_every_rule_goes_on_bit_for_bit), cmocka_unit_test(test_dropout_is_on),
+        cmocka_unit_test(test_loading_reads_nothing),          cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_a_damaged_training_section),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
