@@ -110,10 +110,11 @@ static bool mask_row(const head *h, int64_t t, float *x, int64_t n)
     return any;
 }
 
-static void block_scores(const ae_kernels *f, const attention_problem *p, const head *h, const float *kt, int64_t t0,
-                         int64_t n_t, int64_t n_s, float *x)
+/* kt (D,S) holds the keys' transpose, its rows ldk apart. */
+static void block_scores(const ae_kernels *f, const attention_problem *p, const head *h, const float *kt, int64_t ldk,
+                         int64_t t0, int64_t n_t, int64_t n_s, float *x)
 {
-    f->matmul(n_t, n_s, p->d, p->scale, h->q + t0 * h->q_row, h->q_row, 1, kt, n_s, x, n_s, false);
+    f->matmul(n_t, n_s, p->d, p->scale, h->q + t0 * h->q_row, h->q_row, 1, kt, ldk, x, n_s, false);
 }
 
 static void forward_block(const attention_problem *p, int64_t b, int64_t a, int64_t t0, float *y, float *scratch)
@@ -125,7 +126,7 @@ static void forward_block(const attention_problem *p, int64_t b, int64_t a, int6
     float *kt = scratch, *x = scratch + p->d * p->max_s;
     float *out = y + (h.row0 + t0) * p->heads * p->e + a * p->e;
     f->transpose(h.k, h.k_row, n_s, p->d, kt, n_s);
-    block_scores(f, p, &h, kt, t0, n_t, n_s, x);
+    block_scores(f, p, &h, kt, n_s, t0, n_t, n_s, x);
     for (int64_t i = 0; i < n_t; i++) {
         float *row = x + i * n_s;
         if (!mask_row(&h, t0 + i, row, n_s)) {
@@ -194,18 +195,18 @@ static void backward_head(const attention_problem *p, const attention_gradients 
     float *kt = scratch, *vt = kt + p->d * p->max_s, *x = vt + p->e * p->max_s;
     float *xd = p->dropout > 0 ? x + BLOCK * p->max_s : x;
     float *x_grad = x + 2 * BLOCK * p->max_s;
+    f->transpose(h.k, h.k_row, h.s, p->d, kt, h.s);
+    f->transpose(h.v, h.v_row, h.s, p->e, vt, h.s);
     float *dk = d->dk + h.key0 * width_d + a * p->d, *dv = d->dv + h.key0 * width_e + a * p->e;
     for (int64_t t0 = 0; t0 < h.t; t0 += BLOCK) {
         int64_t n_t = h.t - t0 < BLOCK ? h.t - t0 : BLOCK;
         int64_t n_s = keys_seen(&h, t0 + n_t);
         const float *y = d->y + (h.row0 + t0) * width_e + a * p->e, *dy = d->dy + (y - d->y);
         float *dq = d->dq + (h.row0 + t0) * width_d + a * p->d;
-        f->transpose(h.k, h.k_row, n_s, p->d, kt, n_s);
-        f->transpose(h.v, h.v_row, n_s, p->e, vt, n_s);
-        block_scores(f, p, &h, kt, t0, n_t, n_s, x);
+        block_scores(f, p, &h, kt, h.s, t0, n_t, n_s, x);
         probabilities_again(f, p, &h, t0, n_t, n_s, x, xd);
         f->matmul(n_s, p->e, n_t, 1.0f, xd, 1, n_s, dy, width_e, dv, width_e, true);
-        f->matmul(n_t, n_s, p->e, 1.0f, dy, width_e, 1, vt, n_s, x_grad, n_s, false);
+        f->matmul(n_t, n_s, p->e, 1.0f, dy, width_e, 1, vt, h.s, x_grad, n_s, false);
         score_gradient(f, p, &h, y, dy, t0, n_t, n_s, x, x_grad);
         if (d->dbias) {
             add_bias_gradient(p, &h, a, t0, n_t, n_s, x_grad, d->dbias);
