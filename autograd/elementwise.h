@@ -87,4 +87,11 @@ ae_tensor *ae_elementwise(ae_graph *g, const ae_op *op, ae_tensor *const *in, in
         ae_kernels_get()->name(in[0], in[1], out, n);                                                                  \
     }
 
+/* Samples of elementwise ops: an input with lo <= x < hi, a small one for variant 0, else one that crosses blocks,
+ * tails and the border above which threads share the work. */
+ae_tensor *ae_sample_blocks(ae_sample *s, double lo, double hi);
+
+/* Operands for an op of two: equal shapes, broadcast both ways, large, by the variant. */
+void ae_sample_operands(ae_sample *s, ae_tensor **x, double x_lo, double x_hi, ae_tensor **y, double y_lo, double y_hi);
+
 #endif
