@@ -209,6 +209,12 @@ static void load(const fold_plan *p, const char *x, int64_t step, int64_t n, lan
     }
 }
 
+/* Whether v may change an extreme: most elements lose at this first look. */
+static bool may_take(const fold_plan *p, lane v, lane best)
+{
+    return p->floats ? !(v.f < best.f) : v.i >= best.i;
+}
+
 /* n elements into one result. */
 static void add_row(const fold_plan *p, const char *x, int64_t step, int64_t n, int64_t at, int64_t at_step, lanes *l)
 {
@@ -217,11 +223,15 @@ static void add_row(const fold_plan *p, const char *x, int64_t step, int64_t n, 
         return;
     }
     lane v[AE_WIDE];
+    bool extreme = p->kind == AE_FOLD_MAX || p->kind == AE_FOLD_MIN;
     int64_t size = (int64_t)ae_dtype_size(p->dtype);
     for (int64_t i = 0; i < n; i += AE_WIDE) {
         int64_t m = n - i < AE_WIDE ? n - i : AE_WIDE;
         load(p, x + i * step * size, step, m, v);
         for (int64_t k = 0; k < m; k++) {
+            if (extreme && !may_take(p, v[k], l->value[0])) {
+                continue;
+            }
             join(p, &l->value[0], &l->at[0], v[k], at + (i + k) * at_step);
         }
     }
@@ -237,9 +247,21 @@ static void add_columns(const fold_plan *p, const char *x, int64_t step, int64_t
         }
         return;
     }
+    if (p->kind == AE_FOLD_SUM && p->floats) {
+        double wide[AE_WIDE];
+        ae_wide_load(p->dtype, x, step, n, wide);
+        for (int64_t i = 0; i < n; i++) {
+            l->value[i].f += wide[i];
+        }
+        return;
+    }
     lane v[AE_WIDE];
+    bool extreme = p->kind == AE_FOLD_MAX || p->kind == AE_FOLD_MIN;
     load(p, x, step, n, v);
     for (int64_t i = 0; i < n; i++) {
+        if (extreme && !may_take(p, v[i], l->value[i])) {
+            continue;
+        }
         join(p, &l->value[i], &l->at[i], v[i], at);
     }
 }

@@ -1,4 +1,19 @@
 #include "autograd/wide.h"
+#include "tensor/kernels.h"
+
+/* Dense halves, by the kernels that convert many at once. */
+static void load_halves(ae_dtype dtype, const uint16_t *src, int64_t n, double *out)
+{
+    const ae_kernels *k = ae_kernels_get();
+    float f[AE_WIDE];
+    for (int64_t from = 0; from < n; from += AE_WIDE) {
+        int64_t m = n - from < AE_WIDE ? n - from : AE_WIDE;
+        (dtype == AE_BF16 ? k->bf16_to_f32 : k->f16_to_f32)(src + from, f, m);
+        for (int64_t i = 0; i < m; i++) {
+            out[from + i] = (double)f[i];
+        }
+    }
+}
 
 void ae_wide_load(ae_dtype dtype, const void *src, int64_t step, int64_t n, double *out)
 {
@@ -17,6 +32,8 @@ void ae_wide_load(ae_dtype dtype, const void *src, int64_t step, int64_t n, doub
         for (int64_t i = 0; i < n; i++) {
             out[i] = d[i * step];
         }
+    } else if (step == 1) {
+        load_halves(dtype, h, n, out);
     } else if (dtype == AE_BF16) {
         for (int64_t i = 0; i < n; i++) {
             out[i] = (double)ae_bf16_to_f32(h[i * step]);
