@@ -40,12 +40,10 @@ void ae_frame_keep(ae_frame f, ae_tensor *t)
     }
 }
 
-void ae_frame_close(ae_frame f)
+/* Gives back what lives in f and in the frames inside it. */
+static void release(ae_frame f)
 {
     ae_graph *g = f.graph;
-    if (!is_open(f)) {
-        return;
-    }
     const frame_record *record = &g->frames[f.depth];
     int kept = record->first;
     for (int i = record->first; i < g->live_count; i++) {
@@ -61,7 +59,27 @@ void ae_frame_close(ae_frame f)
         t->died_line = record->line;
     }
     g->live_count = kept;
-    g->depth = f.depth - 1;
+}
+
+void ae_frame_close(ae_frame f)
+{
+    if (is_open(f)) {
+        release(f);
+        f.graph->depth = f.depth - 1;
+    }
+}
+
+ae_tensor *ae_frame_carry(ae_frame f, ae_tensor *x)
+{
+    ae_graph *g = f.graph;
+    if (is_open(f) && x) {
+        bool inside = x->graph == g && x->depth >= f.depth;
+        ae_frame_keep(f, x);
+        release(f);
+        x->depth = inside ? f.depth : x->depth;
+        g->depth = f.depth;
+    }
+    return ae_ok(g) ? x : ae_bad(g);
 }
 
 ae_tensor *ae_frame_return(ae_frame f, ae_tensor *x)

@@ -87,6 +87,15 @@ AE_API void ae_frame_keep(ae_frame f, ae_tensor *t);
 /* Closes f: storages that neither the tape saved nor an outer frame holds go back to the pool. */
 AE_API void ae_frame_close(ae_frame f);
 
+/* For loops: empties f of all but x, leaves it open, returns x. What a round made and the next does not read goes:
+ *
+ *     ae_frame f = ae_frame_open(g);
+ *     for (int i = 0; i < layers; i++) {
+ *         x = ae_frame_carry(f, layer(g, i, x));   // the x before is gone, so inference holds one layer
+ *     }
+ *     return ae_frame_return(f, x); */
+AE_API ae_tensor *ae_frame_carry(ae_frame f, ae_tensor *x);
+
 /* Keeps x, closes f, returns x. */
 AE_API ae_tensor *ae_frame_return(ae_frame f, ae_tensor *x);
 

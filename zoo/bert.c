@@ -137,11 +137,11 @@ ae_tensor *ae_bert_encode(ae_graph *g, const struct ae_bert *b, const ae_bert_in
     const ae_mask *mask = packing                ? ae_packing_mask(g, packing, kind)
                           : b->config.is_decoder ? ae_mask_causal(g, in->attention_mask)
                                                  : ae_mask_padding(g, in->attention_mask);
+    ae_frame states = ae_frame_open(g);
     ae_tensor *x = embed(g, b, in, packing);
     show(g, packing, x, 0);
     for (int i = 0; i < b->config.num_hidden_layers; i++) {
-        ae_frame layer = ae_frame_open(g);
-        x = ae_frame_return(layer, ae_bert_layer(g, b, i, x, mask));
+        x = ae_frame_carry(states, ae_bert_layer(g, b, i, x, mask));
         show(g, packing, x, i + 1);
     }
     return ae_frame_return(f, packing ? ae_unpack(g, packing, x) : x);

@@ -162,18 +162,16 @@ ae_tensor *ae_gpt2_encode(ae_graph *g, const struct ae_gpt2 *p, const ae_gpt2_in
     bool packed = in->packed && in->attention_mask && !in->past && !in->cache;
     const ae_packing *packing = packed ? ae_packing_plan(g, in->attention_mask) : NULL;
     const ae_mask *mask = packing ? ae_packing_mask(g, packing, AE_MASK_CAUSAL) : ae_mask_causal(g, in->attention_mask);
+    ae_frame states = ae_frame_open(g);
     ae_tensor *x = embed(g, p, in, packing);
     for (int i = 0; i < layers; i++) {
         show(g, packing, x, i);
-        ae_frame block = ae_frame_open(g);
         ae_tensor *y = ae_gpt2_block(g, p, i, x, mask, in);
         if (in->past && ae_ok(g)) {
-            ae_frame_keep(block, in->past[i].key);
-            ae_frame_keep(block, in->past[i].value);
             ae_frame_keep(f, in->past[i].key);
             ae_frame_keep(f, in->past[i].value);
         }
-        x = ae_frame_return(block, y);
+        x = ae_frame_carry(states, y);
     }
     x = ae_layer_norm(g, &p->ln_f, x);
     x = like_ids(g, packing ? ae_unpack(g, packing, x) : x, inputs->input_ids);

@@ -258,6 +258,41 @@ static void views_keep_their_base(void **state)
     assert_true(held() == before);
 }
 
+/* A loop holds what its last round made. */
+static void carrying(void **state)
+{
+    (void)state;
+    int64_t before = held();
+    ae_tensor *outside = ladder(AE_F32, "16"), *older = NULL;
+    ae_frame f = ae_frame_open(g);
+    int line = __LINE__ - 1;
+    ae_tensor *x = outside;
+    for (int i = 0; i < 4; i++) {
+        older = x;
+        ae_frame_open(g); /* forgotten inside a round */
+        x = ae_frame_carry(f, ae_slice(g, ae_add(g, ae_exp(g, x), outside), 0, 0, 16, 1));
+        assert_true(held() - before == 2 * 16 * 4);
+        assert_null(i ? older->data : NULL);
+    }
+    ae_add(g, older, x);
+    expect_error(AE_E_FREED, at_line("add: the tensor (input 0) was freed when the frame opened at ", line,
+                                     " closed; hand it on with ae_frame_keep"));
+    assert_true(held() == before);
+
+    outside = ladder(AE_F32, "2");
+    f = ae_frame_open(g);
+    assert_ptr_equal(ae_frame_carry(f, outside), outside);
+    ae_frame_close(f); /* it does not move in */
+    expect(outside, "[2]", 2, (double[]){0, 1});
+    f = ae_frame_open(g);
+    x = ae_frame_carry(f, ladder(AE_F32, "2"));
+    assert_non_null(x->data);
+    ae_frame_close(f); /* what is carried lives inside */
+    assert_null(x->data);
+    assert_ptr_equal(ae_frame_carry(f, outside), ae_bad(g));
+    expect_error(AE_E_STATE, "frame: used after it was closed (closing an outer frame closes the inner ones)");
+}
+
 /* Opens a frame and forgets it on one of its ways out. */
 static ae_tensor *early(bool fail)
 {
@@ -508,6 +543,7 @@ int main(void)
         cmocka_unit_test_setup(use_after_close_elsewhere, begin_step),
         cmocka_unit_test_setup(keep_and_return, begin_step),
         cmocka_unit_test_setup(views_keep_their_base, begin_step),
+        cmocka_unit_test_setup(carrying, begin_step),
         cmocka_unit_test_setup(outer_closes_inner, begin_step),
         cmocka_unit_test_setup(closed_frames, begin_step),
         cmocka_unit_test_setup(tape_outlives_frames, begin_step),
