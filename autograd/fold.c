@@ -302,9 +302,27 @@ static void run_rows(const fold_plan *p, const block *b, int64_t from, int64_t t
     }
 }
 
+/* Sums of f32 columns with four rows a pass, so that the running sums are loaded and stored a quarter as often; returns
+ * the rows done. This is the gradient of every bias. */
+static int64_t sum_columns_by_fours(const float *x, int64_t row, int64_t rows, int64_t n, lanes *l)
+{
+    int64_t r = 0;
+    for (; r + 4 <= rows; r += 4) {
+        const float *a = x + r * row, *b = a + row, *c = b + row, *d = c + row;
+        for (int64_t i = 0; i < n; i++) {
+            l->value[i].f += ((double)a[i] + (double)b[i]) + ((double)c[i] + (double)d[i]);
+        }
+    }
+    return r;
+}
+
 static void run_columns(const fold_plan *p, const block *b, int64_t from, int64_t to, lanes *l)
 {
     int64_t size = (int64_t)ae_dtype_size(p->dtype);
+    if (p->kind == AE_FOLD_SUM && p->dtype == AE_F32 && p->inner.x == 1 && p->gone_count == 1) {
+        const float *x = (const float *)(const void *)p->data + b->x + from * p->gone[0].x;
+        from += sum_columns_by_fours(x, p->gone[0].x, to - from, b->n, l);
+    }
     for (int64_t r = from; r < to; r++) {
         int64_t x, at;
         locate(p->gone, p->gone_count, r, &x, &at);
