@@ -56,11 +56,12 @@ static ae_tensor *fit(ae_graph *g, const ae_tensor *input, ae_tensor *grad)
 /* A gradient that outlives the step needs a struct outside the arena and a dense storage of its own. */
 static ae_tensor *lasting(ae_graph *g, const ae_tensor *grad, ae_err *e)
 {
-    if (ae_is_contiguous(grad) && ae_storage_is_sole(grad->storage)) {
+    size_t bytes = (size_t)ae_numel(grad) * ae_dtype_size(grad->dtype);
+    if (ae_is_contiguous(grad) && ae_storage_is_sole(grad->storage) && ae_storage_bytes(grad->storage) == bytes) {
         return ae_tensor_share(grad, e);
     }
     ae_tensor *copy = calloc(1, sizeof *copy);
-    ae_storage *s = ae_storage_new(g->pool, (size_t)ae_numel(grad) * ae_dtype_size(grad->dtype));
+    ae_storage *s = ae_storage_new(g->pool, bytes);
     if (!copy || !s) {
         free(copy);
         ae_storage_drop(s);
@@ -292,7 +293,22 @@ static int contribute(run *b, const ae_tensor *input, ae_tensor *grad)
         }
     }
     slot->uses--;
-    return !slot->node && slot->uses == 0 ? complete(b, slot) : 0;
+    return 0;
+}
+
+/* Leaves whose last contribution came from c, once all else has let go of it: a parameter then takes its gradient over
+ * without a copy. */
+static int complete_leaves(run *b, const ae_call *c)
+{
+    int status = 0;
+    for (int k = 0; k < c->n_in && status == 0; k++) {
+        ae_slot *slot = c->need[k] ? c->in[k]->slot : NULL;
+        if (slot && !slot->node && slot->uses == 0) {
+            slot->uses = -1; /* an input that stands twice is complete once */
+            status = complete(b, slot);
+        }
+    }
+    return status;
 }
 
 /* Drops the gradients of a call's outputs but for those that ae_grad will collect. */
@@ -374,7 +390,7 @@ static int step_back(run *b, ae_call *c)
     if (!(b->request->flags & AE_RETAIN)) {
         ae_call_release(c);
     }
-    return status;
+    return status == 0 ? complete_leaves(b, c) : status;
 }
 
 /* After a failure: no half-made gradient stays, in a slot or in a parameter. */

@@ -48,6 +48,32 @@ static void rounds_add_up(void **state)
     ae_model_free(m);
 }
 
+/* A parameter takes its gradient over; of a part of something larger it takes a copy, and the rest goes. */
+static void gradients_are_taken_over(void **state)
+{
+    (void)state;
+    ae_model *m = ae_model_new(0);
+    ae_tensor *w = ae_param(m, "w", 1, (int64_t[]){1000}, ae_init_ones());
+    int64_t before = held(), bytes = 1000 * 4;
+    ae_tensor *x = ladder(AE_F32, "1000");
+    ae_tensor *loss = total(ae_mul(g, w, x));
+    ae_pool_reset_peak(ae_graph_pool(g));
+    int64_t now = held();
+    assert_int_equal(ae_backward(g, loss, 0), 0);
+    assert_true(ae_pool_get_stats(ae_graph_pool(g)).peak - now < 2 * bytes);
+    ae_graph_begin(g, AE_TRAIN);
+    assert_true(held() - before == bytes);
+    ae_model_zero_grad(m);
+    assert_true(held() == before);
+
+    ae_tensor *both[] = {w, ladder(AE_F32, "3000")};
+    assert_int_equal(ae_backward(g, total(ae_square(g, ae_concat(g, both, 2, 0))), 0), 0);
+    ae_graph_begin(g, AE_TRAIN);
+    assert_true(held() - before == bytes);
+    assert_true(ae_get_f64(w->grad, 999) == 2);
+    ae_model_free(m);
+}
+
 static void retained_twice(void **state)
 {
     (void)state;
@@ -727,6 +753,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(rounds_add_up, begin_step),
+        cmocka_unit_test_setup(gradients_are_taken_over, begin_step),
         cmocka_unit_test_setup(retained_twice, begin_step),
         cmocka_unit_test_setup(retained_cross_entropy, begin_step),
         cmocka_unit_test_setup(consumed, begin_step),
