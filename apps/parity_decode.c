@@ -1,6 +1,13 @@
 /* Cases of generation: the ids, and the logits behind each choice. */
 #include "apps/parity_internal.h"
 
+/* A token's id: what the call says, else the configuration; -1 for null. */
+static int64_t token_of(const ae_case *c, const ae_json *generate, const char *name, ae_err *e)
+{
+    const ae_json *from = ae_json_get(generate, name) ? generate : c->config;
+    return ae_json_is_null(ae_json_get(from, name)) ? -1 : ae_json_int(from, name, -1, e);
+}
+
 int ae_case_run_decode(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e)
 {
     (void)packed;
@@ -18,9 +25,8 @@ int ae_case_run_decode(const ae_case *c, bool packed, ae_tensors *outputs, ae_er
     } else {
         d = p.row->decoder(p.self);
         ae_generate_options o = {.max_new_tokens = ae_json_need_int(generate, "max_new_tokens", e)};
-        const ae_json *eos = ae_json_get(c->config, "eos_token_id"), *pad = ae_json_get(c->config, "pad_token_id");
-        o.eos_token_id = ae_json_is_null(eos) ? -1 : ae_json_int(c->config, "eos_token_id", -1, e);
-        o.pad_token_id = ae_json_is_null(pad) ? -1 : ae_json_int(c->config, "pad_token_id", -1, e);
+        o.eos_token_id = token_of(c, generate, "eos_token_id", e);
+        o.pad_token_id = token_of(c, generate, "pad_token_id", e);
         if (!e->code && ae_generate(p.graph, &d, ids, ae_tensors_get(c->inputs, "attention_mask"), &o, &sequences,
                                     &scores, e) == 0) {
             ae_tensors_add(outputs, "sequences", sequences, e);

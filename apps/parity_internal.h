@@ -16,7 +16,8 @@ typedef struct ae_parity_model {
 int ae_parity_build(const ae_case *c, ae_parity_model *p, ae_err *e);
 void ae_parity_free(ae_parity_model *p);
 
-/* Loads c->model into root: every parameter must be there, and nothing else. */
+/* Loads c->model into root: every parameter must be there, and nothing else; only a bare encoder may lack its
+ * pooler, which no output is asked of then. */
 int ae_parity_load(const ae_case *c, ae_model *root, ae_err *e);
 
 /* Adds a copy of value under prefix and name; zeros like `like` when value is NULL. */

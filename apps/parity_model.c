@@ -42,7 +42,8 @@ int ae_parity_build(const ae_case *c, ae_parity_model *p, ae_err *e)
 
 int ae_parity_load(const ae_case *c, ae_model *root, ae_err *e)
 {
-    return ae_model_load(root, c->model, NULL, NULL, e);
+    static const ae_load_options options = {.optional = "pooler.*"};
+    return ae_model_load(root, c->model, &options, NULL, e);
 }
 
 void ae_parity_free(ae_parity_model *p)

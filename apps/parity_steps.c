@@ -18,8 +18,8 @@ static const char *rule_of(const char *name)
     static const struct {
         const char *part, *rule;
     } rules[] = {
-        {"LAMB", "lamb_cybertronai"}, {"Adafactor", "adafactor"}, {"torch", "adamw"},
-        {"BERT", "adamw_hf"},         {"HF", "adamw_hf"},         {"SGD", "sgd"},
+        {"LAMB", "lamb_cybertronai"}, {"Adafactor", "adafactor"}, {"BERT", "adamw_hf"}, {"HF", "adamw_hf"},
+        {"AdamW", "adamw"},           {"Adamax", "adamax"},       {"Adam", "adam"},     {"SGD", "sgd"},
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         if (strstr(name, rules[i].part)) {
@@ -68,6 +68,9 @@ static int recipe_read(const ae_case *c, recipe *r, ae_err *e)
     if (ae_json_type_of(ae_json_get(o, "eps")) == AE_JSON_NUMBER) {
         r->optim.eps = ae_json_double(o, "eps", r->optim.eps, e);
     }
+    r->optim.momentum = ae_json_double(o, "momentum", r->optim.momentum, e);
+    r->optim.dampening = ae_json_double(o, "dampening", r->optim.dampening, e);
+    r->optim.nesterov = ae_json_bool(o, "nesterov", r->optim.nesterov, e);
     r->optim.correct_bias = ae_json_bool(o, "correct_bias", r->optim.correct_bias, e);
     r->optim.weight_decay = ae_json_double(c->meta, "weight_decay", 0, e);
     r->optim.clip_norm = ae_json_is_null(ae_json_get(c->meta, "clip")) ? 0 : ae_json_double(c->meta, "clip", 0, e);

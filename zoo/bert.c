@@ -11,6 +11,8 @@ static void layer_init(ae_model *m, struct ae_bert_layer *l, const ae_bert_confi
 {
     static const ae_attention_names names = {"attention.self.query", "attention.self.key", "attention.self.value",
                                              "attention.output.dense"};
+    static const ae_attention_names cross_names = {"crossattention.self.query", "crossattention.self.key",
+                                                   "crossattention.self.value", "crossattention.output.dense"};
     ae_init init = ae_init_truncated_normal(c->initializer_range);
     int64_t width = c->hidden_size / c->num_attention_heads;
     ae_scope s = ae_scope_open(m, "encoder.layer.%d", i);
@@ -21,6 +23,11 @@ static void layer_init(ae_model *m, struct ae_bert_layer *l, const ae_bert_confi
         l->distance = ae_param(m, "attention.self.distance_embedding.weight", 2, shape, init);
     }
     ae_layer_norm_init(m, &l->attention_norm, "attention.output.LayerNorm", c->hidden_size, c->layer_norm_eps);
+    if (c->add_cross_attention) {
+        ae_attention_init(m, &l->cross, &cross_names, c->hidden_size, (int)c->num_attention_heads, width,
+                          c->attention_probs_dropout_prob, init, true);
+        ae_layer_norm_init(m, &l->cross_norm, "crossattention.output.LayerNorm", c->hidden_size, c->layer_norm_eps);
+    }
     ae_linear_init(m, &l->intermediate, "intermediate.dense", c->hidden_size, c->intermediate_size, init, true);
     ae_linear_init(m, &l->output, "output.dense", c->intermediate_size, c->hidden_size, init, true);
     ae_layer_norm_init(m, &l->output_norm, "output.LayerNorm", c->hidden_size, c->layer_norm_eps);
@@ -33,10 +40,8 @@ void ae_bert_init(ae_model *m, struct ae_bert *b, const ae_bert_config *config, 
     ae_init init = ae_init_truncated_normal(c->initializer_range);
     b->config = *c;
     ae_embedding_init(m, &b->word, "embeddings.word_embeddings", c->vocab_size, c->hidden_size, init, c->pad_token_id);
-    if (c->position_embedding_type == AE_BERT_ABSOLUTE) {
-        ae_embedding_init(m, &b->position, "embeddings.position_embeddings", c->max_position_embeddings, c->hidden_size,
-                          init, -1);
-    }
+    ae_embedding_init(m, &b->position, "embeddings.position_embeddings", c->max_position_embeddings, c->hidden_size,
+                      init, -1);
     ae_embedding_init(m, &b->token_type, "embeddings.token_type_embeddings", c->type_vocab_size, c->hidden_size, init,
                       -1);
     ae_layer_norm_init(m, &b->embedding_norm, "embeddings.LayerNorm", c->hidden_size, c->layer_norm_eps);
@@ -66,7 +71,7 @@ static ae_tensor *embed(ae_graph *g, const struct ae_bert *b, const ae_bert_inpu
         positions = ae_pack(g, packing, positions);
     }
     ae_tensor *x = ae_add(g, ae_embedding(g, &b->word, ids), ae_embedding(g, &b->token_type, types));
-    if (b->position.weight) {
+    if (b->config.position_embedding_type == AE_BERT_ABSOLUTE) {
         x = ae_add(g, x, ae_embedding(g, &b->position, positions));
     }
     x = ae_layer_norm(g, &b->embedding_norm, x);
@@ -104,7 +109,22 @@ static ae_tensor *relative_scores(ae_graph *g, const struct ae_bert *b, const st
     return ae_frame_return(f, ae_scale(g, scores, 1.0 / sqrt((double)width)));
 }
 
-ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor *x, const ae_mask *mask)
+static ae_tensor *attend_to_memory(ae_graph *g, const struct ae_attention *a, int i, ae_tensor *x, ae_tensor *memory,
+                                   const ae_mask *mask)
+{
+    if (ae_observing(g)) {
+        ae_frame f = ae_frame_open(g);
+        bool was = ae_set_recording(g, false);
+        ae_tensor *q = ae_linear(g, &a->query, x), *k = ae_linear(g, &a->key, memory);
+        ae_observe(g, ae_attention_scores(g, q, k, mask, &a->options), "cross_attentions.%d", i);
+        ae_set_recording(g, was);
+        ae_frame_close(f);
+    }
+    return ae_attention(g, a, x, memory, mask, -1);
+}
+
+ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor *x, const ae_mask *mask,
+                         ae_tensor *memory, const ae_mask *memory_mask)
 {
     ae_frame f = ae_frame_open(g);
     const struct ae_bert_layer *l = &b->layer[i];
@@ -114,6 +134,10 @@ ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor 
     }
     ae_tensor *a = ae_attention(g, &l->attention, x, x, mask, i);
     x = ae_layer_norm(g, &l->attention_norm, ae_add(g, x, ae_dropout(g, a, dropout)));
+    if (memory) {
+        a = attend_to_memory(g, &l->cross, i, x, memory, memory_mask);
+        x = ae_layer_norm(g, &l->cross_norm, ae_add(g, x, ae_dropout(g, a, dropout)));
+    }
     ae_tensor *h = ae_linear(g, &l->output, ae_activate(g, b->config.hidden_act, ae_linear(g, &l->intermediate, x)));
     x = ae_layer_norm(g, &l->output_norm, ae_add(g, x, ae_dropout(g, h, dropout)));
     return ae_frame_return(f, x);
@@ -130,18 +154,25 @@ static void show(ae_graph *g, const ae_packing *packing, ae_tensor *x, int i)
 
 ae_tensor *ae_bert_encode(ae_graph *g, const struct ae_bert *b, const ae_bert_inputs *in)
 {
-    bool packed = in->packed && in->attention_mask && b->config.position_embedding_type == AE_BERT_ABSOLUTE;
+    ae_tensor *memory = in->encoder_hidden_states;
+    if (memory && !b->config.add_cross_attention) {
+        return ae_fail(g, AE_E_VALUE,
+                       "bert: encoder_hidden_states are given; add_cross_attention must be true for them");
+    }
+    bool absolute = b->config.position_embedding_type == AE_BERT_ABSOLUTE;
+    bool packed = in->packed && in->attention_mask && absolute && !memory;
     ae_mask_kind kind = b->config.is_decoder ? AE_MASK_CAUSAL : AE_MASK_FULL;
     ae_frame f = ae_frame_open(g);
     const ae_packing *packing = packed ? ae_packing_plan(g, in->attention_mask) : NULL;
     const ae_mask *mask = packing                ? ae_packing_mask(g, packing, kind)
                           : b->config.is_decoder ? ae_mask_causal(g, in->attention_mask)
                                                  : ae_mask_padding(g, in->attention_mask);
+    const ae_mask *memory_mask = memory ? ae_mask_padding(g, in->encoder_attention_mask) : NULL;
     ae_frame states = ae_frame_open(g);
     ae_tensor *x = embed(g, b, in, packing);
     show(g, packing, x, 0);
     for (int i = 0; i < b->config.num_hidden_layers; i++) {
-        x = ae_frame_carry(states, ae_bert_layer(g, b, i, x, mask));
+        x = ae_frame_carry(states, ae_bert_layer(g, b, i, x, mask, memory, memory_mask));
         show(g, packing, x, i + 1);
     }
     return ae_frame_return(f, packing ? ae_unpack(g, packing, x) : x);
@@ -161,7 +192,7 @@ ae_tensor *ae_bert_mlm_logits(ae_graph *g, const struct ae_bert *b, ae_tensor *s
     ae_frame f = ae_frame_open(g);
     ae_tensor *h = ae_activate(g, b->config.hidden_act, ae_linear(g, &b->transform, states));
     h = ae_layer_norm(g, &b->transform_norm, h);
-    return ae_frame_return(f, ae_f_linear(g, h, b->word.weight, b->decoder_bias));
+    return ae_frame_return(f, ae_f_linear(g, h, b->decoder, b->decoder_bias));
 }
 
 ae_tensor *ae_bert_mlm_loss(ae_graph *g, const struct ae_bert *b, ae_tensor *states, ae_tensor *labels)

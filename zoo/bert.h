@@ -23,7 +23,9 @@ typedef struct ae_bert_config {
     double hidden_dropout_prob, attention_probs_dropout_prob, classifier_dropout;
     double initializer_range, layer_norm_eps;
     ae_bert_position position_embedding_type;
-    bool is_decoder; /* causal attention */
+    bool is_decoder;          /* causal attention */
+    bool add_cross_attention; /* every layer also attends to an encoder's states */
+    bool tie_word_embeddings; /* the masked LM head's decoder is the word table */
     ae_problem problem_type;
 } ae_bert_config;
 
@@ -32,28 +34,33 @@ struct ae_bert_layer {
     struct ae_layer_norm attention_norm;
     struct ae_linear intermediate, output;
     struct ae_layer_norm output_norm;
-    ae_tensor *distance; /* (2P-1, D), relative positions only */
+    ae_tensor *distance;       /* (2P-1, D), relative positions only */
+    struct ae_attention cross; /* over an encoder's states; weights NULL without add_cross_attention */
+    struct ae_layer_norm cross_norm;
 };
 
 struct ae_bert {
     ae_bert_config config;
-    struct ae_embedding word, position, token_type;
+    struct ae_embedding word, position, token_type; /* position is there, but unused, for relative positions */
     struct ae_layer_norm embedding_norm;
     struct ae_bert_layer *layer; /* (L) */
     struct ae_linear pooler;     /* weight NULL where the head has none */
-    struct ae_linear transform;  /* masked LM head: dense, act, layer_norm, then the word table */
+    struct ae_linear transform;  /* masked LM head: dense, act, layer_norm, then the decoder */
     struct ae_layer_norm transform_norm;
+    ae_tensor *decoder;          /* (V,H); the word table where tied */
     ae_tensor *decoder_bias;     /* (V) */
     struct ae_linear classifier; /* next sentence, classes, spans or choices */
 };
 
 /* What a batch holds; NULL for what is left out. B sequences of T tokens. */
 typedef struct ae_bert_inputs {
-    ae_tensor *input_ids;      /* (B,T) */
-    ae_tensor *attention_mask; /* (B,T), nonzero at real tokens; NULL: all are */
-    ae_tensor *token_type_ids; /* (B,T); NULL: all 0 */
-    ae_tensor *position_ids;   /* (B,T) or (1,T); NULL: 0..T-1 */
-    bool packed;               /* skip padding inside; the result at padded positions is zero */
+    ae_tensor *input_ids;              /* (B,T) */
+    ae_tensor *attention_mask;         /* (B,T), nonzero at real tokens; NULL: all are */
+    ae_tensor *token_type_ids;         /* (B,T); NULL: all 0 */
+    ae_tensor *position_ids;           /* (B,T) or (1,T); NULL: 0..T-1 */
+    bool packed;                       /* skip padding inside; the result at padded positions is zero */
+    ae_tensor *encoder_hidden_states;  /* (B,S,H) for cross-attention, which is left out without them; not packed */
+    ae_tensor *encoder_attention_mask; /* (B,S); NULL: all are real */
 } ae_bert_inputs;
 
 /* Reads config.json; unknown keys are left alone, wrong values are errors. Returns 0 or -1. */
@@ -65,8 +72,10 @@ AE_API void ae_bert_init(ae_model *m, struct ae_bert *b, const ae_bert_config *c
 /* The last layer's states, (B,T,H). Shows hidden_states.0..L and attentions.0..L-1 while the graph is observed. */
 AE_API ae_tensor *ae_bert_encode(ae_graph *g, const struct ae_bert *b, const ae_bert_inputs *in);
 
-/* One layer, x (B,T,H) or packed (N,H): section 3 of the paper, the encoder block of Vaswani et al. 2017. */
-AE_API ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor *x, const ae_mask *mask);
+/* One layer, x (B,T,H) or packed (N,H): section 3 of the paper, the encoder block of Vaswani et al. 2017; with memory
+ * (B,S,H), an encoder's states as memory_mask allows, its decoder block. memory NULL: no cross-attention. */
+AE_API ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor *x, const ae_mask *mask,
+                                ae_tensor *memory, const ae_mask *memory_mask);
 
 /* tanh(W h_[CLS] + b) of states (B,T,H): (B,H). */
 AE_API ae_tensor *ae_bert_pool(ae_graph *g, const struct ae_bert *b, ae_tensor *states);

@@ -51,6 +51,8 @@ int ae_bert_config_read(const ae_json *json, ae_bert_config *c, ae_err *e)
     c->initializer_range = ae_json_double(json, "initializer_range", 0.02, e);
     c->layer_norm_eps = ae_json_double(json, "layer_norm_eps", 1e-12, e);
     c->is_decoder = ae_json_bool(json, "is_decoder", false, e);
+    c->add_cross_attention = ae_json_bool(json, "add_cross_attention", false, e);
+    c->tie_word_embeddings = ae_json_bool(json, "tie_word_embeddings", true, e);
     if (e->code || read_kinds(json, c, e) != 0) {
         return -1;
     }
@@ -78,7 +80,13 @@ static void mlm_init(ae_model *m, struct ae_bert *b)
     ae_linear_init(m, &b->transform, "transform.dense", c->hidden_size, c->hidden_size,
                    ae_init_truncated_normal(c->initializer_range), true);
     ae_layer_norm_init(m, &b->transform_norm, "transform.LayerNorm", c->hidden_size, c->layer_norm_eps);
-    ae_tie(m, "decoder.weight", b->word.weight);
+    if (c->tie_word_embeddings) {
+        b->decoder = b->word.weight;
+        ae_tie(m, "decoder.weight", b->decoder);
+    } else {
+        b->decoder = ae_param(m, "decoder.weight", 2, (int64_t[]){c->vocab_size, c->hidden_size},
+                              ae_init_truncated_normal(c->initializer_range));
+    }
     ae_tie(m, "decoder.bias", b->decoder_bias);
     ae_scope_close(s);
 }
@@ -156,6 +164,8 @@ static ae_bert_inputs inputs_of(ae_io *io)
         .token_type_ids = ae_io_optional(io, "token_type_ids"),
         .position_ids = ae_io_optional(io, "position_ids"),
         .packed = io->packed,
+        .encoder_hidden_states = ae_io_optional(io, "encoder_hidden_states"),
+        .encoder_attention_mask = ae_io_optional(io, "encoder_attention_mask"),
     };
 }
 

@@ -27,6 +27,12 @@ static void block_init(ae_model *m, struct ae_gpt2_block *b, const ae_gpt2_confi
     if (c->scale_attn_by_inverse_layer_idx) {
         b->options.scale /= i + 1;
     }
+    if (c->add_cross_attention) {
+        ae_linear_init_in_out(m, &b->q_attn, "crossattention.q_attn", c->n_embd, c->n_embd, init, true);
+        ae_linear_init_in_out(m, &b->cross_attn, "crossattention.c_attn", c->n_embd, 2 * c->n_embd, init, true);
+        ae_linear_init_in_out(m, &b->cross_proj, "crossattention.c_proj", c->n_embd, c->n_embd, residual, true);
+        ae_layer_norm_init(m, &b->ln_cross_attn, "ln_cross_attn", c->n_embd, c->layer_norm_epsilon);
+    }
     ae_scope_close(s);
 }
 
@@ -98,6 +104,24 @@ static ae_tensor *attend(ae_graph *g, const struct ae_gpt2_block *b, int i, ae_t
     return ae_linear(g, &b->c_proj, y);
 }
 
+/* Attention of x (B,T,H) to an encoder's states. */
+static ae_tensor *attend_to_memory(ae_graph *g, const struct ae_gpt2_block *b, int i, ae_tensor *x,
+                                   const ae_gpt2_inputs *in)
+{
+    int64_t h = ae_dim(x, -1);
+    const ae_mask *mask = ae_mask_padding(g, in->encoder_attention_mask);
+    ae_tensor *q = ae_linear(g, &b->q_attn, x), *kv = ae_linear(g, &b->cross_attn, in->encoder_hidden_states);
+    ae_tensor *k = ae_slice(g, kv, -1, 0, h, 1), *v = ae_slice(g, kv, -1, h, 2 * h, 1);
+    if (ae_observing(g)) {
+        ae_frame f = ae_frame_open(g);
+        bool was = ae_set_recording(g, false);
+        ae_observe(g, ae_attention_scores(g, q, k, mask, &b->options), "cross_attentions.%d", i);
+        ae_set_recording(g, was);
+        ae_frame_close(f);
+    }
+    return ae_linear(g, &b->cross_proj, ae_f_attention(g, q, k, v, mask, &b->options));
+}
+
 ae_tensor *ae_gpt2_block(ae_graph *g, const struct ae_gpt2 *p, int i, ae_tensor *x, const ae_mask *mask,
                          const ae_gpt2_inputs *in)
 {
@@ -109,6 +133,10 @@ ae_tensor *ae_gpt2_block(ae_graph *g, const struct ae_gpt2 *p, int i, ae_tensor 
     ae_observe(g, a, "h.%d.attn.c_proj", i);
     x = ae_add(g, x, ae_dropout(g, a, p->config.resid_pdrop));
     ae_observe(g, x, "h.%d.attn.residual", i);
+    if (in->encoder_hidden_states) {
+        a = attend_to_memory(g, b, i, ae_layer_norm(g, &b->ln_cross_attn, x), in);
+        x = ae_add(g, x, ae_dropout(g, a, p->config.resid_pdrop));
+    }
     n = ae_layer_norm(g, &b->ln_2, x);
     ae_observe(g, n, "h.%d.ln_2", i);
     ae_tensor *h = ae_linear(g, &b->c_fc, n);
@@ -156,10 +184,13 @@ ae_tensor *ae_gpt2_encode(ae_graph *g, const struct ae_gpt2 *p, const ae_gpt2_in
     in->attention_mask = as_batch(g, in->attention_mask);
     in->token_type_ids = as_batch(g, in->token_type_ids);
     in->position_ids = as_batch(g, in->position_ids);
+    if (in->encoder_hidden_states && !p->config.add_cross_attention) {
+        ae_fail(g, AE_E_VALUE, "gpt2: encoder_hidden_states are given; add_cross_attention must be true for them");
+    }
     if (!ae_ok(g)) {
         return ae_frame_return(f, ae_bad(g));
     }
-    bool packed = in->packed && in->attention_mask && !in->past && !in->cache;
+    bool packed = in->packed && in->attention_mask && !in->past && !in->cache && !in->encoder_hidden_states;
     const ae_packing *packing = packed ? ae_packing_plan(g, in->attention_mask) : NULL;
     const ae_mask *mask = packing ? ae_packing_mask(g, packing, AE_MASK_CAUSAL) : ae_mask_causal(g, in->attention_mask);
     ae_frame states = ae_frame_open(g);

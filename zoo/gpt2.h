@@ -25,6 +25,7 @@ typedef struct ae_gpt2_config {
     double layer_norm_epsilon, initializer_range;
     bool scale_attn_weights, scale_attn_by_inverse_layer_idx, tie_word_embeddings;
     bool summary_use_proj, summary_proj_to_labels;
+    bool add_cross_attention; /* every block also attends to an encoder's states */
     ae_gpt2_summary summary_type;
     ae_problem problem_type;
 } ae_gpt2_config;
@@ -36,6 +37,8 @@ struct ae_gpt2_block {
     struct ae_linear c_fc;   /* (H,F) */
     struct ae_linear mlp_proj;
     ae_attention_options options;
+    struct ae_linear q_attn, cross_attn, cross_proj; /* (H,H), (H,2H): key and value, (H,H); add_cross_attention only */
+    struct ae_layer_norm ln_cross_attn;
 };
 
 struct ae_gpt2 {
@@ -51,13 +54,15 @@ struct ae_gpt2 {
 /* What a batch holds; NULL for what is left out. B sequences of T new tokens behind S - T that were read before; ids
  * may have further leading axes, which the states then have too. */
 typedef struct ae_gpt2_inputs {
-    ae_tensor *input_ids;      /* (B,T) */
-    ae_tensor *attention_mask; /* (B,S), nonzero at real tokens; NULL: all are */
-    ae_tensor *token_type_ids; /* (B,T), looked up in wte */
-    ae_tensor *position_ids;   /* (B,T) or (1,T); NULL: S-T..S-1 */
-    bool packed;               /* skip padding inside (nothing read before); padded positions give zeros */
-    ae_kv *past;               /* (L) or NULL: read, and replaced by what now is read, with gradients */
-    ae_kv_cache *cache;        /* or NULL: the same without gradients, across steps of the graph */
+    ae_tensor *input_ids;              /* (B,T) */
+    ae_tensor *attention_mask;         /* (B,S), nonzero at real tokens; NULL: all are */
+    ae_tensor *token_type_ids;         /* (B,T), looked up in wte */
+    ae_tensor *position_ids;           /* (B,T) or (1,T); NULL: S-T..S-1 */
+    bool packed;                       /* skip padding inside (nothing read before); padded positions give zeros */
+    ae_kv *past;                       /* (L) or NULL: read, and replaced by what now is read, with gradients */
+    ae_kv_cache *cache;                /* or NULL: the same without gradients, across steps of the graph */
+    ae_tensor *encoder_hidden_states;  /* (B,M,H) for cross-attention, which is left out without them; not packed */
+    ae_tensor *encoder_attention_mask; /* (B,M); NULL: all are real */
 } ae_gpt2_inputs;
 
 /* Reads config.json; unknown keys are left alone, wrong values are errors. Returns 0 or -1. */

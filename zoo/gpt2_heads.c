@@ -64,6 +64,7 @@ int ae_gpt2_config_read(const ae_json *json, ae_gpt2_config *c, ae_err *e)
     c->initializer_range = ae_json_double(json, "initializer_range", 0.02, e);
     c->scale_attn_weights = ae_json_bool(json, "scale_attn_weights", true, e);
     c->scale_attn_by_inverse_layer_idx = ae_json_bool(json, "scale_attn_by_inverse_layer_idx", false, e);
+    c->add_cross_attention = ae_json_bool(json, "add_cross_attention", false, e);
     c->tie_word_embeddings = ae_json_bool(json, "tie_word_embeddings", true, e);
     const char *act = ae_json_string(json, "activation_function", "gelu_new", e);
     if (e->code || ae_act_parse(act, &c->activation_function, e) != 0 || read_summary(json, c, e) != 0) {
@@ -163,6 +164,8 @@ static ae_gpt2_inputs inputs_of(ae_io *io)
         .token_type_ids = ae_io_optional(io, "token_type_ids"),
         .position_ids = ae_io_optional(io, "position_ids"),
         .packed = io->packed,
+        .encoder_hidden_states = ae_io_optional(io, "encoder_hidden_states"),
+        .encoder_attention_mask = ae_io_optional(io, "encoder_attention_mask"),
     };
 }
 
@@ -237,7 +240,7 @@ static ae_tensor *run_lm(const void *self, ae_io *io)
     return labels ? ae_gpt2_lm_loss(io->graph, self, states, labels) : NULL;
 }
 
-/* One row of states (N,T,H) at ids (N): (N,H). */
+/* One row of states (N,T,H) at ids (N), or the last without ids: (N,H). */
 static ae_tensor *at_position(ae_graph *g, ae_tensor *states, const ae_tensor *ids)
 {
     int64_t n = ae_dim(states, 0), t = ae_dim(states, 1), h = ae_dim(states, 2);
@@ -249,17 +252,22 @@ static ae_tensor *at_position(ae_graph *g, ae_tensor *states, const ae_tensor *i
     return ae_index_select(g, ae_reshape(g, states, 2, (int64_t[]){n * t, h}), 0, rows);
 }
 
-/* Hugging Face's SequenceSummary of states (N,T,H): (N,1) or (N,H). */
-static ae_tensor *summarise(ae_graph *g, const struct ae_gpt2 *p, ae_tensor *states, const ae_tensor *ids)
+/* Hugging Face's SequenceSummary of states (B,C,T,H): (B,C,1 or H) for cls_index. The other kinds take axis 1, as
+ * there, although it counts choices here: (B,T,1 or H), the first or last choice or their mean. */
+static ae_tensor *summarise(ae_graph *g, const struct ae_gpt2 *p, ae_tensor *states, ae_tensor *ids)
 {
     const ae_gpt2_config *c = &p->config;
     ae_tensor *y;
     if (c->summary_type == AE_SUMMARY_MEAN) {
-        y = ae_scale(g, ae_sum(g, states, 1, (int[]){1}, false), 1.0 / (double)ae_dim(states, 1));
+        y = ae_mean(g, states, 1, (int[]){1}, false);
     } else if (c->summary_type == AE_SUMMARY_FIRST) {
         y = ae_squeeze(g, ae_slice(g, states, 1, 0, 1, 1), 1);
+    } else if (c->summary_type == AE_SUMMARY_LAST) {
+        y = ae_squeeze(g, ae_slice(g, states, 1, -1, INT64_MAX, 1), 1);
     } else {
-        y = at_position(g, states, c->summary_type == AE_SUMMARY_CLS_INDEX ? ids : NULL);
+        int64_t shape[3] = {ae_dim(states, 0), ae_dim(states, 1), ae_dim(states, 3)};
+        y = at_position(g, ae_flatten(g, states, 0, 1), ids ? ae_flatten(g, ids, 0, -1) : NULL);
+        y = ae_reshape(g, y, 3, shape);
     }
     y = ae_dropout(g, y, c->summary_first_dropout);
     y = c->summary_use_proj ? ae_linear(g, &p->head, y) : y;
@@ -274,12 +282,12 @@ static ae_tensor *run_double_heads(const void *self, ae_io *io)
     ae_gpt2_inputs in = inputs_of(io);
     ae_tensor *labels = ae_io_optional(io, "labels"), *choice = ae_io_optional(io, "mc_labels");
     ae_tensor *at = ae_io_optional(io, "mc_token_ids");
-    ae_tensor *states = ae_gpt2_encode(g, p, &in); /* (B,C,T,H) */
+    in.packed = in.packed && p->config.summary_type == AE_SUMMARY_CLS_INDEX; /* the others read padded positions */
+    ae_tensor *states = ae_gpt2_encode(g, p, &in);                           /* (B,C,T,H) */
     if (!ae_ok(g)) {
         return ae_bad(g);
     }
-    ae_tensor *rows = ae_flatten(g, states, 0, 1), *ends = at ? ae_flatten(g, at, 0, -1) : NULL;
-    ae_tensor *scores = ae_reshape(g, summarise(g, p, rows, ends), 2, (int64_t[]){ae_dim(states, 0), -1});
+    ae_tensor *scores = ae_reshape(g, summarise(g, p, states, at), 2, (int64_t[]){ae_dim(states, 0), -1});
     put_logits(p, io, states);
     ae_io_put(io, "mc_logits", scores);
     if (!labels || !choice) {

@@ -41,7 +41,9 @@ void ae_problem_read(const ae_json *config, ae_problem *problem, int64_t *num_la
     *problem = AE_ONE_LABEL;
     if (name && strcmp(name, "multi_label_classification") == 0) {
         *problem = AE_MANY_LABELS;
-    } else if (*num_labels == 1 || (name && strcmp(name, "regression") == 0)) {
+    } else if (name && strcmp(name, "regression") == 0) {
+        *problem = AE_REGRESSION;
+    } else if (name && !*name && *num_labels == 1) {
         *problem = AE_REGRESSION;
     } else if (name && *name && strcmp(name, "single_label_classification") != 0) {
         ae_err_set(e, AE_E_VALUE,
@@ -56,7 +58,10 @@ void ae_problem_read(const ae_json *config, ae_problem *problem, int64_t *num_la
 
 ae_tensor *ae_problem_loss(ae_graph *g, ae_problem problem, ae_tensor *logits, ae_tensor *labels)
 {
-    switch (ae_ok(g) ? problem : AE_ONE_LABEL) {
+    if (!ae_ok(g)) {
+        return ae_bad(g);
+    }
+    switch (problem == AE_ONE_LABEL && ae_dtype_is_float(labels->dtype) ? AE_MANY_LABELS : problem) {
     case AE_REGRESSION:
         return ae_mse_loss(g, ae_reshape(g, logits, labels->ndim, labels->shape), labels, AE_REDUCE_MEAN);
     case AE_MANY_LABELS:

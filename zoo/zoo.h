@@ -36,10 +36,11 @@ AE_API ae_tensor *ae_io_probe(ae_io *io, ae_tensor *output, const char *weight_n
 typedef enum ae_problem { AE_ONE_LABEL, AE_MANY_LABELS, AE_REGRESSION } ae_problem;
 
 /* Reads "problem_type" (one label when it is null) and the number of labels ("num_labels", or the length of "id2label",
- * or 2); a single label is regression. */
+ * or 2); a single label is regression unless it says otherwise. */
 AE_API void ae_problem_read(const ae_json *config, ae_problem *problem, int64_t *num_labels, ae_err *e);
 
-/* The loss of a problem: cross-entropy of ids, binary cross-entropy of (B,labels) floats, or squared error. */
+/* The loss of a problem: cross-entropy of ids, binary cross-entropy of (B,labels) floats (which need no problem
+ * to be named), or squared error. */
 AE_API ae_tensor *ae_problem_loss(ae_graph *g, ae_problem problem, ae_tensor *logits, ae_tensor *labels);
 
 /* Extractive question answering from logits (B,T,2): puts start_logits and end_logits, and returns the mean of both
