@@ -8,6 +8,22 @@ static int64_t token_of(const ae_case *c, const ae_json *generate, const char *n
     return ae_json_is_null(ae_json_get(from, name)) ? -1 : ae_json_int(from, name, -1, e);
 }
 
+/* The first option of a call that changes greedy choices and is not known here; NULL when there is none. */
+static const char *unknown_option(const ae_json *generate, ae_err *e)
+{
+    static const struct {
+        const char *name;
+        double neutral;
+    } options[] = {{"repetition_penalty", 1}, {"no_repeat_ngram_size", 0}, {"min_length", 0}, {"min_new_tokens", 0}};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        bool set = !ae_json_is_null(ae_json_get(generate, options[i].name));
+        if (set && ae_json_double(generate, options[i].name, 0, e) != options[i].neutral) {
+            return options[i].name;
+        }
+    }
+    return NULL;
+}
+
 int ae_case_run_decode(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e)
 {
     (void)packed;
@@ -22,6 +38,9 @@ int ae_case_run_decode(const ae_case *c, bool packed, ae_tensors *outputs, ae_er
     if (!p.row->decoder || ae_json_int(generate, "num_beams", 1, e) != 1 ||
         ae_json_bool(generate, "do_sample", false, e)) {
         ae_err_set(e, AE_E_UNSUPPORTED, "%s: %s generates greedily here at most", c->dir, p.row->class_name);
+    } else if (unknown_option(generate, e)) {
+        ae_err_set(e, AE_E_UNSUPPORTED, "%s: generation with \"%s\" is not known to this version", c->dir,
+                   unknown_option(generate, e));
     } else {
         d = p.row->decoder(p.self);
         ae_generate_options o = {.max_new_tokens = ae_json_need_int(generate, "max_new_tokens", e)};
