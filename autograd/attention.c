@@ -167,30 +167,43 @@ static ae_tensor *split_heads(ae_graph *g, ae_tensor *x, int heads)
     return ae_permute(g, ae_reshape(g, x, 4, shape), (int[]){0, 2, 1, 3});
 }
 
-/* (B,1,T,S) bool: which keys each query sees. */
-static ae_tensor *visible(ae_graph *g, const attention_attr *a, int64_t batch, int64_t t, int64_t s)
+/* (B,1,T,S) bool: what causality hides from each query. */
+static ae_tensor *unseen(ae_graph *g, const attention_attr *a, int64_t batch, int64_t t, int64_t s)
 {
     ae_tensor *m = ae_zeros(g, AE_BOOL, 4, (int64_t[]){batch, 1, t, s});
     uint8_t *v = m->data;
     for (int64_t i = 0; ae_ok(g) && i < batch * t * s; i++) {
-        v[i] = ae_attention_sees(&a->mask, i / (t * s), i / s % t, i % s, t, s);
+        v[i] = !ae_attention_precedes(&a->mask, i / (t * s), i / s % t, i % s, t, s);
     }
     return m;
 }
 
-/* Probabilities of unpacked q and k; rows that see nothing are zero. */
+static const double hidden_score = -1e30; /* absorbs every score that is added to it */
+
+/* (B,1,1,S): what keep adds to the scores, 0 or hidden_score. */
+static ae_tensor *keep_bias(ae_graph *g, const attention_attr *a, ae_dtype dtype, int64_t batch, int64_t s)
+{
+    ae_tensor *bias = ae_zeros(g, dtype, 4, (int64_t[]){batch, 1, 1, s});
+    for (int64_t i = 0; ae_ok(g) && i < batch * s; i++) {
+        ae_set_f64(bias, i, a->mask.keep[i] ? 0.0 : hidden_score);
+    }
+    return bias;
+}
+
+/* Probabilities of unpacked q and k. */
 static ae_tensor *probabilities(ae_graph *g, const attention_attr *a, ae_tensor *q, ae_tensor *k, ae_tensor *bias)
 {
     int64_t batch = q->shape[0], t = q->shape[1], s = k->shape[1];
     ae_tensor *kt = ae_transpose(g, split_heads(g, k, a->heads), -1, -2);
     ae_tensor *scores = ae_scale(g, ae_matmul(g, split_heads(g, q, a->heads), kt), a->scale);
     scores = bias ? ae_add(g, scores, bias) : scores;
-    if (a->mask.kind == AE_MASK_FULL && !a->mask.keep) {
-        return ae_softmax(g, scores, -1);
+    if (a->mask.kind != AE_MASK_FULL) {
+        scores = ae_masked_fill(g, scores, unseen(g, a, batch, t, s), hidden_score);
     }
-    ae_tensor *hidden = ae_logical_not(g, visible(g, a, batch, t, s));
-    ae_tensor *p = ae_softmax(g, ae_masked_fill(g, scores, hidden, -1e30), -1);
-    return ae_masked_fill(g, p, hidden, 0.0);
+    if (a->mask.keep && ae_ok(g)) {
+        scores = ae_add(g, scores, keep_bias(g, a, scores->dtype, batch, s));
+    }
+    return ae_softmax(g, scores, -1);
 }
 
 /* Dropout with the mask that the fused kernel draws; x is dense. */

@@ -16,7 +16,9 @@ typedef enum ae_mask_kind {
     AE_MASK_PREFIX  /* as causal, and every query sees the first prefix[b] keys */
 } ae_mask_kind;
 
-/* Which keys take part. Owned by the graph, until the next ae_graph_begin. A query that sees no key gets zeros. */
+/* Which keys take part. Owned by the graph, until the next ae_graph_begin. A query that sees no key (padding on the
+ * left of causal attention) weighs evenly all keys that one rule alone hides, `keep` or causality but not both, and
+ * passes gradients on to those that `keep` hides: so come out the masks of Hugging Face, sums of the least float. */
 typedef struct ae_mask {
     ae_mask_kind kind;
     int64_t sequences;        /* B, where one of the arrays below is set; else 0 */

@@ -33,6 +33,9 @@ typedef struct attention_gradients {
 /* Whether query t of T sees key s of S in sequence b. */
 bool ae_attention_sees(const ae_mask *m, int64_t b, int64_t t, int64_t s, int64_t n_t, int64_t n_s);
 
+/* Whether causality (or the prefix) alone, whatever keep says, lets query t of T see key s of S. */
+bool ae_attention_precedes(const ae_mask *m, int64_t b, int64_t t, int64_t s, int64_t n_t, int64_t n_s);
+
 /* Floats of scratch memory that a run needs. */
 int64_t ae_attention_scratch(const attention_problem *p, bool backward);
 

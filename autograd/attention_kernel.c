@@ -9,15 +9,22 @@
 
 enum { BLOCK = 64 }; /* queries at a time: their scores against 512 keys fill half of a second-level cache of 256 KiB */
 
-bool ae_attention_sees(const ae_mask *m, int64_t b, int64_t t, int64_t s, int64_t n_t, int64_t n_s)
+bool ae_attention_precedes(const ae_mask *m, int64_t b, int64_t t, int64_t s, int64_t n_t, int64_t n_s)
 {
-    if (m->keep && !m->keep[b * m->keys + s]) {
-        return false;
-    }
     if (m->kind == AE_MASK_FULL || s <= t + n_s - n_t) {
         return true;
     }
     return m->kind == AE_MASK_PREFIX && m->prefix && s < m->prefix[b];
+}
+
+static bool kept(const ae_mask *m, int64_t b, int64_t s)
+{
+    return !m->keep || m->keep[b * m->keys + s];
+}
+
+bool ae_attention_sees(const ae_mask *m, int64_t b, int64_t t, int64_t s, int64_t n_t, int64_t n_s)
+{
+    return kept(m, b, s) && ae_attention_precedes(m, b, t, s, n_t, n_s);
 }
 
 /* One (sequence, head): where its rows are. */
@@ -77,7 +84,8 @@ static head head_of(const attention_problem *p, int64_t b, int64_t a)
 /* Keys from the first that some query of the block may see: all, or up to the block's last diagonal. */
 static int64_t keys_seen(const head *h, int64_t t_end)
 {
-    if (h->mask->kind == AE_MASK_FULL) {
+    bool blind = h->s > 0 && !kept(h->mask, h->b, 0); /* a query may see nothing, and then looks beyond its diagonal */
+    if (h->mask->kind == AE_MASK_FULL || blind) {
         return h->s;
     }
     int64_t n = t_end + h->s - h->t;
@@ -110,6 +118,20 @@ static bool mask_row(const head *h, int64_t t, float *x, int64_t n)
     return any;
 }
 
+/* The weights of a query that sees nothing: even over the keys that one rule alone hides. */
+static void even_row(const head *h, int64_t t, float *x, int64_t n)
+{
+    int64_t count = 0;
+    for (int64_t s = 0; s < n; s++) {
+        bool once = kept(h->mask, h->b, s) != ae_attention_precedes(h->mask, h->b, t, s, h->t, h->s);
+        x[s] = once ? 1.0f : 0.0f;
+        count += once;
+    }
+    for (int64_t s = 0; s < n && count > 0; s++) {
+        x[s] /= (float)count;
+    }
+}
+
 /* kt (D,S) holds the keys' transpose, its rows ldk apart. */
 static void block_scores(const ae_kernels *f, const attention_problem *p, const head *h, const float *kt, int64_t ldk,
                          int64_t t0, int64_t n_t, int64_t n_s, float *x)
@@ -129,12 +151,12 @@ static void forward_block(const attention_problem *p, int64_t b, int64_t a, int6
     block_scores(f, p, &h, kt, n_s, t0, n_t, n_s, x);
     for (int64_t i = 0; i < n_t; i++) {
         float *row = x + i * n_s;
-        if (!mask_row(&h, t0 + i, row, n_s)) {
-            memset(row, 0, (size_t)n_s * sizeof *row);
+        if (mask_row(&h, t0 + i, row, n_s)) {
+            h.lse[t0 + i] = f->softmax(row, row, n_s, NULL);
+        } else {
+            even_row(&h, t0 + i, row, n_s);
             h.lse[t0 + i] = INFINITY;
-            continue;
         }
-        h.lse[t0 + i] = f->softmax(row, row, n_s, NULL);
         if (p->dropout > 0) {
             f->dropout(&p->key, p->dropout, h.first + (uint64_t)((t0 + i) * h.s), row, row, n_s);
         }
@@ -149,7 +171,7 @@ static void probabilities_again(const ae_kernels *f, const attention_problem *p,
     for (int64_t i = 0; i < n_t; i++) {
         float *row = x + i * n_s;
         if (!mask_row(h, t0 + i, row, n_s)) {
-            memset(row, 0, (size_t)n_s * sizeof *row);
+            even_row(h, t0 + i, row, n_s);
         } else {
             f->exp_shift(row, h->lse[t0 + i], row, n_s);
         }
@@ -173,6 +195,9 @@ static void score_gradient(const ae_kernels *f, const attention_problem *p, cons
         float delta = (float)f->dot(dy + i * width, y + i * width, p->e);
         for (int64_t s = 0; s < n_s; s++) {
             row[s] = prob[s] * (row[s] - delta);
+        }
+        for (int64_t s = 0; s < n_s && isinf(h->lse[t0 + i]); s++) { /* a blind query: nothing passes causality */
+            row[s] = ae_attention_precedes(h->mask, h->b, t0 + i, s, h->t, h->s) ? row[s] : 0.0f;
         }
     }
 }

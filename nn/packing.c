@@ -35,6 +35,17 @@ const ae_packing *ae_packing_plan(ae_graph *g, const ae_tensor *attention_mask)
     return ae_ok(g) ? p : NULL;
 }
 
+bool ae_begins_real(const ae_tensor *attention_mask)
+{
+    int64_t rows = attention_mask->ndim == 2 && attention_mask->data ? attention_mask->shape[0] : 0;
+    for (int64_t b = 0; b < rows && attention_mask->shape[1] > 0; b++) {
+        if (ae_get_f64(attention_mask, b * attention_mask->shape[1]) == 0.0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The shape of x with its first `drop` axes replaced by the given ones. */
 static int reshaped(const ae_tensor *x, int drop, int n, const int64_t *lead, int64_t *shape)
 {

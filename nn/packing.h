@@ -19,6 +19,10 @@ typedef struct ae_packing {
 /* Plans from attention_mask (B,T), nonzero where a position is real. NULL after an error. */
 AE_API const ae_packing *ae_packing_plan(ae_graph *g, const ae_tensor *attention_mask);
 
+/* Whether no row of attention_mask (B,T) begins with padding: only then does no query of causal attention look at
+ * padding alone, and packing changes nothing that a reference computes. */
+AE_API bool ae_begins_real(const ae_tensor *attention_mask);
+
 /* x (B,T,...) to (N,...), with gradient. */
 AE_API ae_tensor *ae_pack(ae_graph *g, const ae_packing *p, ae_tensor *x);
 

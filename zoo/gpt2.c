@@ -190,7 +190,8 @@ ae_tensor *ae_gpt2_encode(ae_graph *g, const struct ae_gpt2 *p, const ae_gpt2_in
     if (!ae_ok(g)) {
         return ae_frame_return(f, ae_bad(g));
     }
-    bool packed = in->packed && in->attention_mask && !in->past && !in->cache && !in->encoder_hidden_states;
+    bool packed = in->packed && in->attention_mask && ae_begins_real(in->attention_mask) && !in->past && !in->cache &&
+                  !in->encoder_hidden_states;
     const ae_packing *packing = packed ? ae_packing_plan(g, in->attention_mask) : NULL;
     const ae_mask *mask = packing ? ae_packing_mask(g, packing, AE_MASK_CAUSAL) : ae_mask_causal(g, in->attention_mask);
     ae_frame states = ae_frame_open(g);
