@@ -138,7 +138,7 @@ int ae_bench_model_new(ae_bench_model *b, const ae_preset *preset, int64_t batch
     } else if (!b->root || !b->inputs || !b->self) {
         ae_err_set(e, AE_E_MEMORY, "no memory for %s", preset->name);
     } else if (b->config) {
-        b->row->build(b->root, b->self, b->config);
+        b->row->build(b->root, b->self, b->config, b->row->kind);
         if (!ae_model_ok(b->root)) {
             ae_err_set(e, ae_model_error(b->root)->code, "%s", ae_model_error(b->root)->message);
         } else if (strcmp(b->row->name, "infersent") == 0) {

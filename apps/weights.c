@@ -233,7 +233,7 @@ static const char *const buffers = "*position_ids *.attn.bias *.attn.masked_bias
 static int through(const ae_zoo_model *row, ae_model *m, void *self, ae_weights *w, ae_err *e)
 {
     ae_model_defer_init(m); /* the file brings every value */
-    row->build(m, self, w->config);
+    row->build(m, self, w->config, row->kind);
     if (!ae_model_ok(m)) {
         return ae_err_set(e, ae_model_error(m)->code, "%s", ae_model_error(m)->message);
     }

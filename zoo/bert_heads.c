@@ -70,7 +70,7 @@ int ae_bert_config_read(const ae_json *json, ae_bert_config *c, ae_err *e)
 
 /* ---- building ------------------------------------------------------------------------------------------------------ */
 
-typedef enum head { BARE, MLM, PRETRAINING, NEXT_SENTENCE, CLASSES, TAGS, SPANS, CHOICES } head;
+enum { BARE, MLM, PRETRAINING, NEXT_SENTENCE, CLASSES, TAGS, SPANS, CHOICES };
 
 static void mlm_init(ae_model *m, struct ae_bert *b)
 {
@@ -91,8 +91,9 @@ static void mlm_init(ae_model *m, struct ae_bert *b)
     ae_scope_close(s);
 }
 
-static void build(ae_model *m, struct ae_bert *b, const ae_json *config, head kind)
+static void build(ae_model *m, void *self, const ae_json *config, int kind)
 {
+    struct ae_bert *b = self;
     ae_err e = {0};
     ae_bert_config c;
     if (ae_bert_config_read(config, &c, &e) != 0) {
@@ -112,46 +113,6 @@ static void build(ae_model *m, struct ae_bert *b, const ae_json *config, head ki
         int64_t n = next ? 2 : kind == CHOICES ? 1 : c.num_labels;
         ae_linear_init(m, &b->classifier, name, c.hidden_size, n, ae_init_truncated_normal(c.initializer_range), true);
     }
-}
-
-static void build_bare(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, BARE);
-}
-
-static void build_mlm(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, MLM);
-}
-
-static void build_pretraining(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, PRETRAINING);
-}
-
-static void build_next_sentence(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, NEXT_SENTENCE);
-}
-
-static void build_classes(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, CLASSES);
-}
-
-static void build_tags(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, TAGS);
-}
-
-static void build_spans(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, SPANS);
-}
-
-static void build_choices(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, CHOICES);
 }
 
 /* ---- running ------------------------------------------------------------------------------------------------------- */
@@ -309,15 +270,15 @@ static ae_tensor *run_choices(const void *self, ae_io *io)
 #define PAPER "Devlin et al. 2018, arXiv:1810.04805"
 
 const ae_zoo_model ae_bert_models[] = {
-    {"bert", "BertModel", PAPER, sizeof(struct ae_bert), build_bare, run_bare, true, NULL},
-    {"bert", "BertForPreTraining", PAPER, sizeof(struct ae_bert), build_pretraining, run_pretraining, true, NULL},
-    {"bert", "BertForMaskedLM", PAPER, sizeof(struct ae_bert), build_mlm, run_mlm, true, NULL},
-    {"bert", "BertLMHeadModel", PAPER, sizeof(struct ae_bert), build_mlm, run_causal, true, NULL},
-    {"bert", "BertForNextSentencePrediction", PAPER, sizeof(struct ae_bert), build_next_sentence, run_next_sentence,
+    {"bert", "BertModel", PAPER, sizeof(struct ae_bert), build, BARE, run_bare, true, NULL},
+    {"bert", "BertForPreTraining", PAPER, sizeof(struct ae_bert), build, PRETRAINING, run_pretraining, true, NULL},
+    {"bert", "BertForMaskedLM", PAPER, sizeof(struct ae_bert), build, MLM, run_mlm, true, NULL},
+    {"bert", "BertLMHeadModel", PAPER, sizeof(struct ae_bert), build, MLM, run_causal, true, NULL},
+    {"bert", "BertForNextSentencePrediction", PAPER, sizeof(struct ae_bert), build, NEXT_SENTENCE, run_next_sentence,
      true, NULL},
-    {"bert", "BertForSequenceClassification", PAPER, sizeof(struct ae_bert), build_classes, run_classes, true, NULL},
-    {"bert", "BertForTokenClassification", PAPER, sizeof(struct ae_bert), build_tags, run_tags, true, NULL},
-    {"bert", "BertForQuestionAnswering", PAPER, sizeof(struct ae_bert), build_spans, run_spans, false, NULL},
-    {"bert", "BertForMultipleChoice", PAPER, sizeof(struct ae_bert), build_choices, run_choices, true, NULL},
+    {"bert", "BertForSequenceClassification", PAPER, sizeof(struct ae_bert), build, CLASSES, run_classes, true, NULL},
+    {"bert", "BertForTokenClassification", PAPER, sizeof(struct ae_bert), build, TAGS, run_tags, true, NULL},
+    {"bert", "BertForQuestionAnswering", PAPER, sizeof(struct ae_bert), build, SPANS, run_spans, false, NULL},
+    {"bert", "BertForMultipleChoice", PAPER, sizeof(struct ae_bert), build, CHOICES, run_choices, true, NULL},
 };
 const int ae_bert_model_count = sizeof ae_bert_models / sizeof ae_bert_models[0];

@@ -75,7 +75,7 @@ int ae_gpt2_config_read(const ae_json *json, ae_gpt2_config *c, ae_err *e)
 
 /* ---- building ------------------------------------------------------------------------------------------------------ */
 
-typedef enum head { BARE, LM, DOUBLE_HEADS, CLASSES, TAGS, SPANS } head;
+enum { BARE, LM, DOUBLE_HEADS, CLASSES, TAGS, SPANS };
 
 static void lm_init(ae_model *m, struct ae_gpt2 *p)
 {
@@ -91,7 +91,7 @@ static void lm_init(ae_model *m, struct ae_gpt2 *p)
     ae_scope_close(s);
 }
 
-static void head_init(ae_model *m, struct ae_gpt2 *p, head kind)
+static void head_init(ae_model *m, struct ae_gpt2 *p, int kind)
 {
     const ae_gpt2_config *c = &p->config;
     ae_init init = ae_init_normal(c->initializer_range);
@@ -107,8 +107,9 @@ static void head_init(ae_model *m, struct ae_gpt2 *p, head kind)
     }
 }
 
-static void build(ae_model *m, struct ae_gpt2 *p, const ae_json *config, head kind)
+static void build(ae_model *m, void *self, const ae_json *config, int kind)
 {
+    struct ae_gpt2 *p = self;
     ae_err e = {0};
     ae_gpt2_config c;
     if (ae_gpt2_config_read(config, &c, &e) != 0) {
@@ -122,36 +123,6 @@ static void build(ae_model *m, struct ae_gpt2 *p, const ae_json *config, head ki
         lm_init(m, p);
     }
     head_init(m, p, kind);
-}
-
-static void build_bare(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, BARE);
-}
-
-static void build_lm(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, LM);
-}
-
-static void build_double_heads(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, DOUBLE_HEADS);
-}
-
-static void build_classes(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, CLASSES);
-}
-
-static void build_tags(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, TAGS);
-}
-
-static void build_spans(ae_model *m, void *self, const ae_json *config)
-{
-    build(m, self, config, SPANS);
 }
 
 /* ---- running ------------------------------------------------------------------------------------------------------- */
@@ -372,11 +343,11 @@ static ae_decoder decoder_of(const void *self)
 #define PAPER "Radford et al. 2019"
 
 const ae_zoo_model ae_gpt2_models[] = {
-    {"gpt2", "GPT2Model", PAPER, sizeof(struct ae_gpt2), build_bare, run_bare, true, NULL},
-    {"gpt2", "GPT2LMHeadModel", PAPER, sizeof(struct ae_gpt2), build_lm, run_lm, true, decoder_of},
-    {"gpt2", "GPT2DoubleHeadsModel", PAPER, sizeof(struct ae_gpt2), build_double_heads, run_double_heads, true, NULL},
-    {"gpt2", "GPT2ForSequenceClassification", PAPER, sizeof(struct ae_gpt2), build_classes, run_classes, true, NULL},
-    {"gpt2", "GPT2ForTokenClassification", PAPER, sizeof(struct ae_gpt2), build_tags, run_tags, true, NULL},
-    {"gpt2", "GPT2ForQuestionAnswering", PAPER, sizeof(struct ae_gpt2), build_spans, run_spans, false, NULL},
+    {"gpt2", "GPT2Model", PAPER, sizeof(struct ae_gpt2), build, BARE, run_bare, true, NULL},
+    {"gpt2", "GPT2LMHeadModel", PAPER, sizeof(struct ae_gpt2), build, LM, run_lm, true, decoder_of},
+    {"gpt2", "GPT2DoubleHeadsModel", PAPER, sizeof(struct ae_gpt2), build, DOUBLE_HEADS, run_double_heads, true, NULL},
+    {"gpt2", "GPT2ForSequenceClassification", PAPER, sizeof(struct ae_gpt2), build, CLASSES, run_classes, true, NULL},
+    {"gpt2", "GPT2ForTokenClassification", PAPER, sizeof(struct ae_gpt2), build, TAGS, run_tags, true, NULL},
+    {"gpt2", "GPT2ForQuestionAnswering", PAPER, sizeof(struct ae_gpt2), build, SPANS, run_spans, false, NULL},
 };
 const int ae_gpt2_model_count = sizeof ae_gpt2_models / sizeof ae_gpt2_models[0];

@@ -91,25 +91,18 @@ static int read_config(ae_model *m, const ae_json *config, ae_infersent_config *
     return ae_infersent_config_read(config, c, &e) == 0 ? 0 : ae_model_fail(m, e.code, "infersent: %s", e.message);
 }
 
-static void build_encoder(ae_model *m, void *self, const ae_json *config, ae_infersent_encoder encoder)
+static void build_encoder(ae_model *m, void *self, const ae_json *config, int encoder)
 {
     ae_infersent_config c;
     if (read_config(m, config, &c) == 0) {
-        c.encoder_type = encoder;
+        c.encoder_type = (ae_infersent_encoder)encoder;
         ae_infersent_init(m, self, &c);
     }
 }
 
-#define ROW(symbol, class_name, formula)                                                                               \
-    static void build_##symbol(ae_model *m, void *self, const ae_json *config)                                         \
-    {                                                                                                                  \
-        build_encoder(m, self, config, symbol);                                                                        \
-    }
-AE_INFERSENT_ENCODERS(ROW)
-#undef ROW
-
-static void build_nli(ae_model *m, void *self, const ae_json *config)
+static void build_nli(ae_model *m, void *self, const ae_json *config, int kind)
 {
+    (void)kind;
     ae_infersent_config c;
     if (read_config(m, config, &c) == 0) {
         ae_nli_net_init(m, self, &c);
@@ -117,8 +110,9 @@ static void build_nli(ae_model *m, void *self, const ae_json *config)
 }
 
 /* The release's ClassificationNet: two linear layers on one sentence, the inner one always 512 wide. */
-static void build_classification(ae_model *m, void *self, const ae_json *config)
+static void build_classification(ae_model *m, void *self, const ae_json *config, int kind)
 {
+    (void)kind;
     ae_infersent_config c;
     struct ae_nli_net *n = self;
     if (read_config(m, config, &c) != 0) {
@@ -178,7 +172,8 @@ const ae_zoo_model ae_infersent_models[] = {
      .class_name = class,                                                                                              \
      .paper = PAPER,                                                                                                   \
      .size = sizeof(struct ae_infersent),                                                                              \
-     .build = build_##symbol,                                                                                          \
+     .build = build_encoder,                                                                                           \
+     .kind = symbol,                                                                                                   \
      .run = run_encoder},
     AE_INFERSENT_ENCODERS(ROW)
 #undef ROW

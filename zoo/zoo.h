@@ -53,8 +53,10 @@ typedef struct ae_zoo_model {
     const char *class_name; /* "BertForPreTraining", as in "architectures" of config.json */
     const char *paper;
     size_t size; /* of the model's struct */
-    /* Builds parameters into m and fills self (size zeroed bytes) from a configuration; errors stick in m. */
-    void (*build)(ae_model *m, void *self, const ae_json *config);
+    /* Builds parameters into m and fills self (size zeroed bytes) from a configuration; errors stick in m. `kind` is
+     * the row's own: which of the models that share this function it is, as their file numbers them. */
+    void (*build)(ae_model *m, void *self, const ae_json *config, int kind);
+    int kind;
     /* Runs forward, puts every output by its name; returns the loss, or NULL when the inputs hold no labels. */
     ae_tensor *(*run)(const void *self, ae_io *io);
     bool packs; /* io->packed is honoured: outputs at real positions are the same */

@@ -29,7 +29,7 @@ static double first_state(int i, bool crossing, float second, bool hidden, char 
     const ae_zoo_model *row = ae_zoo_find(configs[i][0]);
     ae_model *m = ae_model_new(3);
     void *self = calloc(1, row->size);
-    row->build(m, self, config);
+    row->build(m, self, config, row->kind);
     assert_true(ae_model_ok(m));
     ae_tensors *in = ae_tensors_new(), *out = ae_tensors_new();
     ae_tensor *ids = ae_tensor_new(AE_I64, 2, (int64_t[]){1, 2}, &e);

@@ -105,7 +105,7 @@ static void bad_configurations_are_named(void **state)
         }
         struct ae_nli_net n = {0};
         ae_model *m = ae_model_new(1);
-        ae_zoo_find("NLINet")->build(m, &n, json);
+        ae_zoo_find("NLINet")->build(m, &n, json, 0);
         assert_true(strncmp(ae_model_error(m)->message, "infersent: ", 11) == 0);
         ae_model_free(m);
         ae_json_free(json);

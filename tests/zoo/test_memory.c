@@ -37,7 +37,8 @@ static small_bert *make(int layers)
     ae_json *config = ae_json_parse(text, strlen(text), &e);
     assert_non_null(config);
     s->model = ae_model_new(1);
-    ae_zoo_find("BertForMaskedLM")->build(s->model, &s->bert, config);
+    const ae_zoo_model *row = ae_zoo_find("BertForMaskedLM");
+    row->build(s->model, &s->bert, config, row->kind);
     ae_json_free(config);
     if (!ae_model_ok(s->model)) {
         fail_msg("%s", ae_model_error(s->model)->message);
