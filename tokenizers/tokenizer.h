@@ -1,0 +1,149 @@
+/* tokenizers/: text to ids and back. One interface for all families.
+ *
+ * A tokenizer is a chain: added tokens are cut out of the text; the rest passes the normalizer, the pre-tokenizer,
+ * which cuts words, and the model, which cuts words into tokens; a post-processor puts special tokens around one text
+ * or a pair; a decoder goes back. Each stage is a row of a list and a component of Hugging Face's tokenizer.json, and
+ * that JSON is how a tokenizer is written down, in files of its own and in model files.
+ *
+ * A tokenizer never changes once it is made, so any number of threads may use one, each with an ae_encoding of its own.
+ * Offsets are in bytes of the text that was given. Texts may hold zero bytes and invalid UTF-8, which each family
+ * treats as its reference does. */
+#ifndef AE_TOKENIZERS_TOKENIZER_H
+#define AE_TOKENIZERS_TOKENIZER_H
+
+#include "tensor/json.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ae_tokenizer ae_tokenizer;
+
+/* ---- making -------------------------------------------------------------------------------------------------------- */
+
+/* What files do not say; all zero bytes mean "as the files say, or as the family's reference has it". */
+typedef struct ae_tokenizer_options {
+    const char *kind;      /* a name of ae_tokenizer_kind_name; NULL: told from the files */
+    const char *merges;    /* path of merges.txt where it does not lie beside vocab.json */
+    int lower_case;        /* 1 yes, -1 no, 0 as the files say */
+    int strip_accents;     /* 1 yes, -1 no, 0: as lower_case */
+    int split_chinese;     /* 1 yes, -1 no: whether Chinese characters are words of their own */
+    int64_t max_word_size; /* WordPiece: characters of a word that is still looked up; 0: 200 (tokenizer.json: 100) */
+} ae_tokenizer_options;
+
+/* Opens a tokenizer.json, a vocab.txt, a vocab.json with merges.txt, a folder that holds one of these (and perhaps
+ * tokenizer_config.json, special_tokens_map.json), or a model file (its section "tokenizer"). NULL and e filled when it
+ * is none of them; messages begin with the path. */
+AE_API ae_tokenizer *ae_tokenizer_open(const char *path, const ae_tokenizer_options *options, ae_err *e);
+
+/* A tokenizer from the contents of a tokenizer.json. */
+AE_API ae_tokenizer *ae_tokenizer_from_json(const ae_json *json, ae_err *e);
+
+/* The contents of a tokenizer.json that gives the same tokenizer; owned by the caller. */
+AE_API ae_json *ae_tokenizer_json(const ae_tokenizer *t, ae_err *e);
+
+AE_API void ae_tokenizer_free(ae_tokenizer *t); /* NULL is allowed */
+
+/* The kinds that can be opened from vocabulary files and trained: "bert", "gpt2", "char", "space", ... */
+AE_API int ae_tokenizer_kind_count(void);
+AE_API const char *ae_tokenizer_kind_name(int i);  /* NULL outside 0..count-1 */
+AE_API const char *ae_tokenizer_kind_about(int i); /* one line */
+
+/* The kind of a tokenizer: a name of the list, or "custom". */
+AE_API const char *ae_tokenizer_kind(const ae_tokenizer *t);
+
+/* A number that two tokenizers share only when they give the same ids: a hash of the JSON. */
+AE_API uint64_t ae_tokenizer_hash(const ae_tokenizer *t);
+
+/* ---- vocabulary ---------------------------------------------------------------------------------------------------- */
+
+/* One more than the largest id, added tokens included. */
+AE_API int32_t ae_tokenizer_size(const ae_tokenizer *t);
+
+/* The id of a token, or -1. */
+AE_API int32_t ae_tokenizer_id(const ae_tokenizer *t, const char *token, size_t bytes);
+
+/* The token of an id as the vocabulary file spells it; NULL for an id without one. Borrowed; *bytes may be NULL. */
+AE_API const char *ae_tokenizer_token(const ae_tokenizer *t, int32_t id, size_t *bytes);
+
+typedef enum ae_token_role {
+    AE_TOKEN_PAD,
+    AE_TOKEN_UNKNOWN,
+    AE_TOKEN_CLS, /* begins a sequence: [CLS], <s>; GPT-2's <|endoftext|> */
+    AE_TOKEN_SEP, /* ends one: [SEP], </s>; GPT-2's <|endoftext|> */
+    AE_TOKEN_MASK,
+    AE_TOKEN_ROLES
+} ae_token_role;
+
+/* The id of a role, or -1 when the tokenizer has none. */
+AE_API int32_t ae_tokenizer_role(const ae_tokenizer *t, ae_token_role role);
+
+AE_API bool ae_tokenizer_is_special(const ae_tokenizer *t, int32_t id);
+
+/* Whether a token goes on with the word of the token before it ("##ing"; a byte-level token without a space in front).
+ */
+AE_API bool ae_tokenizer_continues(const ae_tokenizer *t, int32_t id);
+
+/* ---- encoding ------------------------------------------------------------------------------------------------------ */
+
+/* The tokens of one text or pair. Begin with all zero bytes and use it again: its memory grows and stays. Arrays that
+ * were not asked for are NULL or stale. */
+typedef struct ae_encoding {
+    int64_t count;
+    int32_t *ids;
+    uint8_t *type_ids;      /* 0 in the first segment, 1 in the second, as the post-processor says */
+    uint8_t *sequence;      /* 0: of the first text, 1: of the second, 255: a special token */
+    int64_t *starts, *ends; /* the bytes of its text that the token stands for; 0 and 0 for a special token */
+    int32_t *words;         /* the number of its word within its text, -1 for a special token */
+    int64_t dropped;        /* tokens that truncation took away */
+    bool no_offsets;        /* set by the caller: starts, ends and words are not wanted, which is faster */
+    int64_t capacity;
+    void *scratch; /* of the implementation: caches of words and buffers */
+} ae_encoding;
+
+AE_API void ae_encoding_free(ae_encoding *x); /* frees what it holds and zeroes it */
+
+typedef enum ae_truncation {
+    AE_TRUNCATE_LONGEST,
+    AE_TRUNCATE_FIRST,
+    AE_TRUNCATE_SECOND,
+    AE_TRUNCATE_ERROR
+} ae_truncation;
+
+typedef struct ae_encode_options {
+    bool special;             /* put the special tokens around */
+    int64_t max_length;       /* tokens with the special ones; 0: no limit */
+    ae_truncation truncation; /* what is cut when it is longer: token by token off the end */
+    bool keep_added;          /* added tokens spelled in the text stay text (user input that must not forge them) */
+} ae_encode_options;
+
+/* The tokens of a text; `options` NULL: no special tokens, no limit. Returns 0 or -1 (no memory; a limit too small for
+ * the special tokens; AE_TRUNCATE_ERROR and too long). */
+AE_API int ae_tokenizer_encode(const ae_tokenizer *t, const char *text, size_t bytes, const ae_encode_options *options,
+                               ae_encoding *out, ae_err *e);
+
+/* The same of a pair: special tokens and type ids as the post-processor's template for pairs says. */
+AE_API int ae_tokenizer_encode_pair(const ae_tokenizer *t, const char *a, size_t a_bytes, const char *b, size_t b_bytes,
+                                    const ae_encode_options *options, ae_encoding *out, ae_err *e);
+
+/* Puts the special tokens of the post-processor around ids of one text (b NULL) or a pair, for builders of instances
+ * that hold ids already: writes a_count + b_count + ae_tokenizer_special_count ids and type ids (may be NULL). */
+AE_API int64_t ae_tokenizer_special_count(const ae_tokenizer *t, bool pair);
+AE_API int64_t ae_tokenizer_assemble(const ae_tokenizer *t, const int32_t *a, int64_t a_count, const int32_t *b,
+                                     int64_t b_count, int32_t *ids, uint8_t *type_ids);
+
+/* Ids back to text, malloc'ed and NUL-terminated, owned by the caller (*bytes may be NULL). `skip_special` leaves
+ * special tokens out. An id outside the vocabulary is AE_E_VALUE. */
+AE_API char *ae_tokenizer_decode(const ae_tokenizer *t, const int32_t *ids, int64_t count, bool skip_special,
+                                 size_t *bytes, ae_err *e);
+
+/* Hands on each normalised word of a text as the model would get it: what trainers count. Stops when `word` returns
+ * other than 0 and returns that; -1 and e on failure. `scratch` is an encoding of the caller's for its buffers. */
+typedef int (*ae_word_fn)(void *self, const char *word, size_t bytes);
+AE_API int ae_tokenizer_split(const ae_tokenizer *t, const char *text, size_t bytes, ae_word_fn word, void *self,
+                              ae_encoding *scratch, ae_err *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

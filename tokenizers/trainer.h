@@ -1,0 +1,42 @@
+/* Trainers: a vocabulary from text. Deterministic: the same text and numbers give the same tokenizer on any number of
+ * threads. */
+#ifndef AE_TOKENIZERS_TRAINER_H
+#define AE_TOKENIZERS_TRAINER_H
+
+#include "tokenizers/tokenizer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ae_tokenizer_training {
+    const char *kind;           /* of ae_tokenizer_kind_name */
+    int64_t vocab_size;         /* tokens with special ones and the alphabet; 0: no limit ("char", "space") */
+    int64_t min_frequency;      /* pairs or words that are rarer are not taken; 0: 2 for pairs, 1 for words */
+    int64_t limit_alphabet;     /* the most frequent characters only; 0: all */
+    int64_t max_token_length;   /* characters; 0: no limit */
+    const char *const *special; /* special tokens in the order of their ids; NULL: the family's own */
+    int n_special;
+    ae_tokenizer_options options; /* lower_case and so on */
+} ae_tokenizer_training;
+
+typedef struct ae_tokenizer_trainer ae_tokenizer_trainer;
+
+/* NULL and e filled: unknown kind (the nearest is named), numbers outside their range. Strings are copied. */
+AE_API ae_tokenizer_trainer *ae_tokenizer_trainer_new(const ae_tokenizer_training *training, ae_err *e);
+AE_API void ae_tokenizer_trainer_free(ae_tokenizer_trainer *t); /* NULL is allowed */
+
+/* Counts the words of some texts (on all threads). Memory grows with the number of distinct words alone. */
+AE_API int ae_tokenizer_trainer_add(ae_tokenizer_trainer *t, const char *const *texts, const size_t *bytes, int64_t n,
+                                    ae_err *e);
+
+/* Learns the vocabulary. `progress` (may be NULL) is called now and then with tokens made and wanted; a result other
+ * than 0 stops with AE_E_STATE. The tokenizer is the caller's. */
+AE_API ae_tokenizer *ae_tokenizer_trainer_finish(ae_tokenizer_trainer *t,
+                                                 int (*progress)(void *self, int64_t done, int64_t all), void *self,
+                                                 ae_err *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
