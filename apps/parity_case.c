@@ -79,8 +79,9 @@ bool ae_case_packs(const ae_case *c)
 {
     const char *class_name = ae_json_string(c->meta, "class", NULL, NULL);
     const ae_zoo_model *model = class_name ? ae_zoo_find(class_name) : NULL;
-    bool mask = ae_tensors_get(c->inputs, "attention_mask") != NULL;
-    return model && model->packs && mask && strcmp(ae_case_kind(c), "model") == 0;
+    const ae_tensor *ids = ae_tensors_get(c->inputs, "input_ids"), *mask = ae_tensors_get(c->inputs, "attention_mask");
+    bool of_tokens = ids && mask && ids->ndim == mask->ndim; /* rather than of pairs of query and key */
+    return model && model->packs && of_tokens && strcmp(ae_case_kind(c), "model") == 0;
 }
 
 int ae_case_run(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e)

@@ -28,9 +28,13 @@ static int check_mask(ae_call *c)
         return ae_call_fail(c, AE_E_SHAPE, "the mask is for %lld sequences, q has %lld", (long long)a->mask.sequences,
                             (long long)batch);
     }
-    if (a->mask.keep && a->mask.keys != keys) {
+    if (a->mask.keys && a->mask.keys != keys) {
         return ae_call_fail(c, AE_E_SHAPE, "attention_mask covers %lld keys, k has %lld", (long long)a->mask.keys,
                             (long long)keys);
+    }
+    if (a->mask.queries && a->mask.queries != c->in[0]->shape[1]) {
+        return ae_call_fail(c, AE_E_SHAPE, "attention_mask covers %lld queries, q has %lld", (long long)a->mask.queries,
+                            (long long)c->in[0]->shape[1]);
     }
     if (c->in[3]) {
         int64_t shape[4] = {batch, a->heads, c->in[0]->shape[1], keys};
@@ -180,11 +184,12 @@ static ae_tensor *unseen(ae_graph *g, const attention_attr *a, int64_t batch, in
 
 static const double hidden_score = -1e30; /* absorbs every score that is added to it */
 
-/* (B,1,1,S): what keep adds to the scores, 0 or hidden_score. */
+/* (B,1,1,S) or (B,1,T,S): what keep adds to the scores, 0 or hidden_score. */
 static ae_tensor *keep_bias(ae_graph *g, const attention_attr *a, ae_dtype dtype, int64_t batch, int64_t s)
 {
-    ae_tensor *bias = ae_zeros(g, dtype, 4, (int64_t[]){batch, 1, 1, s});
-    for (int64_t i = 0; ae_ok(g) && i < batch * s; i++) {
+    int64_t rows = a->mask.queries ? a->mask.queries : 1;
+    ae_tensor *bias = ae_zeros(g, dtype, 4, (int64_t[]){batch, 1, rows, s});
+    for (int64_t i = 0; ae_ok(g) && i < batch * rows * s; i++) {
         ae_set_f64(bias, i, a->mask.keep[i] ? 0.0 : hidden_score);
     }
     return bias;
@@ -291,10 +296,10 @@ static void sample_packed(ae_sample *s, int64_t longest, ae_mask_kind kind)
 static void attention_sample(ae_sample *s)
 {
     ae_graph *g = s->graph;
-    static const char *const qs[] = {"2,3,4", "2,3,4", "1,4,6",   "2,3,4",    "2,2,4",
-                                     "",      "",      "2,70,32", "1,150,12", "2,67,16"};
-    static const char *const ks[] = {"2,3,4", "2,5,4", "1,4,6",   "2,3,4",    "2,4,4",
-                                     "",      "",      "2,70,32", "1,150,12", "2,130,16"};
+    static const char *const qs[] = {"2,3,4", "2,3,4", "1,4,6",   "2,3,4",    "2,2,4",  "",
+                                     "",      "2,3,4", "2,70,32", "1,150,12", "2,67,16"};
+    static const char *const ks[] = {"2,3,4", "2,5,4", "1,4,6",   "2,3,4",    "2,4,4",   "",
+                                     "",      "2,5,4", "2,70,32", "1,150,12", "2,130,16"};
     int v = s->variant;
     if (v == 5 || v == 6) {
         sample_packed(s, v == 5 ? 1 : 3, v == 5 ? AE_MASK_FULL : AE_MASK_CAUSAL);
@@ -303,16 +308,18 @@ static void attention_sample(ae_sample *s)
     ae_tensor *q = ae_sample_in(s, qs[v], -1, 1), *k = ae_sample_in(s, ks[v], -1, 1),
               *x = ae_sample_in(s, ks[v], -1, 1);
     ae_attention_options o = {
-        .heads = v == 2 ? 3 : 2, .scale = v == 1 ? 0.7 : 0, .dropout = v == 0 || v == 7 ? 0.25 : 0};
+        .heads = v == 2 ? 3 : 2, .scale = v == 1 ? 0.7 : 0, .dropout = v == 0 || v == 8 ? 0.25 : 0};
     const ae_mask *mask = ae_mask_full(g);
     if (v == 1) {
         mask = ae_mask_padding(g, ae_sample_mask(s, "2,5"));
-    } else if (v == 2 || v == 4 || v == 8) {
+    } else if (v == 7) {
+        mask = ae_mask_padding(g, ae_sample_mask(s, "2,3,5"));
+    } else if (v == 2 || v == 4 || v == 9) {
         mask = ae_mask_causal(g, v == 4 ? ae_sample_mask(s, "2,4") : NULL);
     } else if (v == 3) {
         mask = ae_mask_prefix(g, ae_sample_ids(s, "2", 1, 3), NULL);
     }
-    if (v == 3 || v == 9) {
+    if (v == 3 || v == 10) {
         mask = ae_mask_with_bias(g, mask, ae_sample_in(s, v == 3 ? "2,3,3" : "2,1,67,130", -1, 1));
     }
     s->out[0] = ae_f_attention(g, q, k, x, mask, &o);
@@ -335,7 +342,7 @@ const ae_op ae_op_attention = {
     .vjp = attention_vjp,
     .decompose = attention_decompose,
     .sample = attention_sample,
-    .samples = 7,
+    .samples = 8,
     .big_samples = 3,
 };
 

@@ -23,8 +23,8 @@ typedef struct ae_mask {
     ae_mask_kind kind;
     int64_t sequences;        /* B, where one of the arrays below is set; else 0 */
     const int64_t *prefix;    /* (B) */
-    const uint8_t *keep;      /* (B,S): 0 hides a key from every query; NULL hides none */
-    int64_t keys;             /* S of keep */
+    const uint8_t *keep;      /* (B,S): 0 hides a key from every query; or (B,T,S): from one; NULL hides none */
+    int64_t queries, keys;    /* T and S of keep; T is 0 where one row serves every query */
     const int64_t *q_offsets; /* (B+1), packed batches: sequence b is rows q_offsets[b] to q_offsets[b+1] of (N,..) */
     const int64_t *k_offsets; /* (B+1) */
     ae_tensor *bias;          /* added to the scaled scores; broadcasts to (B,A,T,S); may have a gradient; or NULL */
@@ -33,10 +33,11 @@ typedef struct ae_mask {
 /* Every query sees every key. */
 AE_API const ae_mask *ae_mask_full(ae_graph *g);
 
-/* Keys where attention_mask (B,S) is 0 are hidden (ids, bool or float; NULL hides none). */
+/* Keys where attention_mask is 0 are hidden (ids, bool or float; NULL hides none): (B,S) hides them from every query of
+ * their sequence, (B,T,S) from one query each. */
 AE_API const ae_mask *ae_mask_padding(ae_graph *g, const ae_tensor *attention_mask);
 
-/* Causal; attention_mask (B,S) as above, or NULL. */
+/* Causal; attention_mask as above, or NULL. */
 AE_API const ae_mask *ae_mask_causal(ae_graph *g, const ae_tensor *attention_mask);
 
 /* Causal behind a prefix of prefix_lengths (B) keys that all see; attention_mask as above. Dong et al. 2019. */

@@ -17,14 +17,14 @@ bool ae_attention_precedes(const ae_mask *m, int64_t b, int64_t t, int64_t s, in
     return m->kind == AE_MASK_PREFIX && m->prefix && s < m->prefix[b];
 }
 
-static bool kept(const ae_mask *m, int64_t b, int64_t s)
+static bool kept(const ae_mask *m, int64_t b, int64_t t, int64_t s)
 {
-    return !m->keep || m->keep[b * m->keys + s];
+    return !m->keep || m->keep[(m->queries ? b * m->queries + t : b) * m->keys + s];
 }
 
 bool ae_attention_sees(const ae_mask *m, int64_t b, int64_t t, int64_t s, int64_t n_t, int64_t n_s)
 {
-    return kept(m, b, s) && ae_attention_precedes(m, b, t, s, n_t, n_s);
+    return kept(m, b, t, s) && ae_attention_precedes(m, b, t, s, n_t, n_s);
 }
 
 /* One (sequence, head): where its rows are. */
@@ -84,7 +84,8 @@ static head head_of(const attention_problem *p, int64_t b, int64_t a)
 /* Keys from the first that some query of the block may see: all, or up to the block's last diagonal. */
 static int64_t keys_seen(const head *h, int64_t t_end)
 {
-    bool blind = h->s > 0 && !kept(h->mask, h->b, 0); /* a query may see nothing, and then looks beyond its diagonal */
+    /* A query may see nothing, and then looks beyond its diagonal. */
+    bool blind = h->s > 0 && h->mask->keep && (h->mask->queries || !kept(h->mask, h->b, 0, 0));
     if (h->mask->kind == AE_MASK_FULL || blind) {
         return h->s;
     }
@@ -123,7 +124,7 @@ static void even_row(const head *h, int64_t t, float *x, int64_t n)
 {
     int64_t count = 0;
     for (int64_t s = 0; s < n; s++) {
-        bool once = kept(h->mask, h->b, s) != ae_attention_precedes(h->mask, h->b, t, s, h->t, h->s);
+        bool once = kept(h->mask, h->b, t, s) != ae_attention_precedes(h->mask, h->b, t, s, h->t, h->s);
         x[s] = once ? 1.0f : 0.0f;
         count += once;
     }

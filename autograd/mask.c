@@ -12,12 +12,13 @@ static ae_mask *mask_new(ae_graph *g, ae_mask_kind kind)
     return m;
 }
 
-/* Reads (B,S) into bytes; hides nothing when every entry is set, which keeps the fast paths free of look-ups. */
+/* Reads (B,S) or (B,T,S) into bytes; hides nothing when every entry is set, which keeps the fast paths free of
+ * look-ups. */
 static int read_keep(ae_graph *g, ae_mask *m, const ae_tensor *t)
 {
     char text[AE_SHAPE_TEXT_MAX];
-    if (t->ndim != 2 || !t->data) {
-        ae_fail(g, AE_E_SHAPE, "mask: attention_mask is %s; it must be (batch, keys)",
+    if ((t->ndim != 2 && t->ndim != 3) || !t->data) {
+        ae_fail(g, AE_E_SHAPE, "mask: attention_mask is %s; it must be (batch, keys) or (batch, queries, keys)",
                 ae_shape_text(t->ndim, t->shape, text));
         return -1;
     }
@@ -32,7 +33,8 @@ static int read_keep(ae_graph *g, ae_mask *m, const ae_tensor *t)
         all = all && keep[i];
     }
     m->sequences = t->shape[0];
-    m->keys = t->shape[1];
+    m->queries = t->ndim == 3 ? t->shape[1] : 0;
+    m->keys = t->shape[t->ndim - 1];
     m->keep = all ? NULL : keep;
     return 0;
 }

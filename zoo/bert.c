@@ -160,13 +160,15 @@ ae_tensor *ae_bert_encode(ae_graph *g, const struct ae_bert *b, const ae_bert_in
                        "bert: encoder_hidden_states are given; add_cross_attention must be true for them");
     }
     bool absolute = b->config.position_embedding_type == AE_BERT_ABSOLUTE;
-    bool packed = in->packed && in->attention_mask && absolute && !memory;
-    ae_mask_kind kind = b->config.is_decoder ? AE_MASK_CAUSAL : AE_MASK_FULL;
+    bool each = in->attention_mask && in->attention_mask->ndim == 3; /* says for each query what it sees */
+    bool packed = in->packed && in->attention_mask && !each && absolute && !memory;
+    bool causal = b->config.is_decoder && !each;
+    ae_mask_kind kind = causal ? AE_MASK_CAUSAL : AE_MASK_FULL;
     ae_frame f = ae_frame_open(g);
     const ae_packing *packing = packed ? ae_packing_plan(g, in->attention_mask) : NULL;
-    const ae_mask *mask = packing                ? ae_packing_mask(g, packing, kind)
-                          : b->config.is_decoder ? ae_mask_causal(g, in->attention_mask)
-                                                 : ae_mask_padding(g, in->attention_mask);
+    const ae_mask *mask = packing  ? ae_packing_mask(g, packing, kind)
+                          : causal ? ae_mask_causal(g, in->attention_mask)
+                                   : ae_mask_padding(g, in->attention_mask);
     const ae_mask *memory_mask = memory ? ae_mask_padding(g, in->encoder_attention_mask) : NULL;
     ae_frame states = ae_frame_open(g);
     ae_tensor *x = embed(g, b, in, packing);

@@ -54,13 +54,14 @@ struct ae_bert {
 
 /* What a batch holds; NULL for what is left out. B sequences of T tokens. */
 typedef struct ae_bert_inputs {
-    ae_tensor *input_ids;              /* (B,T) */
-    ae_tensor *attention_mask;         /* (B,T), nonzero at real tokens; NULL: all are */
-    ae_tensor *token_type_ids;         /* (B,T); NULL: all 0 */
-    ae_tensor *position_ids;           /* (B,T) or (1,T); NULL: 0..T-1 */
-    bool packed;                       /* skip padding inside; the result at padded positions is zero */
-    ae_tensor *encoder_hidden_states;  /* (B,S,H) for cross-attention, which is left out without them; not packed */
-    ae_tensor *encoder_attention_mask; /* (B,S); NULL: all are real */
+    ae_tensor *input_ids;             /* (B,T) */
+    ae_tensor *attention_mask;        /* (B,T), nonzero at real tokens; NULL: all are; or (B,T,T): nonzero where a query
+                                         sees a key, and nothing else says so, is_decoder neither; not packed */
+    ae_tensor *token_type_ids;        /* (B,T); NULL: all 0 */
+    ae_tensor *position_ids;          /* (B,T) or (1,T); NULL: 0..T-1 */
+    bool packed;                      /* skip padding inside; the result at padded positions is zero */
+    ae_tensor *encoder_hidden_states; /* (B,S,H) for cross-attention, which is left out without them; not packed */
+    ae_tensor *encoder_attention_mask; /* (B,S) or (B,T,S) likewise; NULL: all are real */
 } ae_bert_inputs;
 
 /* Reads config.json; unknown keys are left alone, wrong values are errors. Returns 0 or -1. */

@@ -1,0 +1,84 @@
+/* Attention: which keys a query sees under every mask, read off uniform weights, and what bad masks are told. */
+#include "op_values.h"
+
+static ae_tensor *mask_of(const char *shape, const double *numbers)
+{
+    return values(AE_I64, shape, numbers);
+}
+
+/* With zero queries every seen key weighs the same: the result is the mean of the values 0, 1, 2, ... of those. */
+static ae_tensor *means(const char *q_shape, const char *k_shape, const ae_mask *mask)
+{
+    ae_attention_options o = {.heads = 1};
+    ae_tensor *q = ae_scale(g, ladder(AE_F32, q_shape), 0.0), *k = ladder(AE_F32, k_shape);
+    return ae_f_attention(g, q, k, ladder(AE_F32, k_shape), mask, &o);
+}
+
+static void masks_of_sequences(void **state)
+{
+    (void)state;
+    ae_tensor *keep = mask_of("2,3", (double[]){1, 1, 0, 0, 1, 1});
+    expect_near(means("2,2,1", "2,3,1", ae_mask_padding(g, keep)), "[2,2,1]", 4, (double[]){0.5, 0.5, 4.5, 4.5}, 1e-6);
+    expect_near(means("2,3,1", "2,3,1", ae_mask_causal(g, NULL)), "[2,3,1]", 6, (double[]){0, 0.5, 1, 3, 3.5, 4}, 1e-6);
+    ae_tensor *prefix = values(AE_I64, "1", (double[]){2});
+    expect_near(means("1,3,1", "1,3,1", ae_mask_prefix(g, prefix, NULL)), "[1,3,1]", 3, (double[]){0.5, 0.5, 1}, 1e-6);
+}
+
+/* A query that sees nothing weighs evenly what one rule alone hides. */
+static void masks_of_queries(void **state)
+{
+    (void)state;
+    ae_tensor *keep = mask_of("2,2,3", (double[]){0, 1, 1, 0, 0, 0, 1, 0, 0, 1, 0, 1});
+    expect_near(means("2,2,1", "2,3,1", ae_mask_padding(g, keep)), "[2,2,1]", 4, (double[]){1.5, 1, 3, 4}, 1e-6);
+    keep = mask_of("1,3,3", (double[]){1, 0, 1, 0, 1, 1, 1, 0, 1});
+    expect_near(means("1,3,1", "1,3,1", ae_mask_causal(g, keep)), "[1,3,1]", 3, (double[]){0, 1, 1}, 1e-6);
+    keep = mask_of("1,3,3", (double[]){0, 1, 1, 0, 0, 1, 0, 0, 1});
+    expect_near(means("1,3,1", "1,3,1", ae_mask_causal(g, keep)), "[1,3,1]", 3, (double[]){1, 1, 2}, 1e-6);
+}
+
+static void many_queries_agree_with_a_bias(void **state)
+{
+    (void)state;
+    ae_tensor *x = ae_randn(g, AE_F32, 3, (int64_t[]){2, 150, 16}, 0, 1);
+    ae_tensor *keep = ae_randint(g, 3, (int64_t[]){2, 150, 150}, 0, 2);
+    ae_tensor *bias =
+        ae_reshape(g, ae_scale(g, ae_cast(g, ae_logical_not(g, keep), AE_F32), -1e4), 4, (int64_t[]){2, 1, 150, 150});
+    ae_attention_options o = {.heads = 2};
+    ae_tensor *a = ae_f_attention(g, x, x, x, ae_mask_padding(g, keep), &o);
+    ae_tensor *b = ae_f_attention(g, x, x, x, ae_mask_with_bias(g, ae_mask_full(g), bias), &o);
+    assert_true(ae_item(ae_max(g, ae_abs(g, ae_sub(g, a, b)), 0, NULL, false)) < 1e-5);
+    assert_true(ae_item(ae_max(g, ae_abs(g, a), 0, NULL, false)) > 0.1);
+}
+
+static void bad_masks(void **state)
+{
+    (void)state;
+    static const double none[64] = {0};
+    means("2,2,1", "2,3,1", ae_mask_padding(g, mask_of("6", none)));
+    expect_error(AE_E_SHAPE, "mask: attention_mask is [6]; it must be (batch, keys) or (batch, queries, keys)");
+    means("2,2,1", "2,3,1", ae_mask_padding(g, mask_of("3,3", none)));
+    expect_error(AE_E_SHAPE, "attention: the mask is for 3 sequences, q has 2");
+    means("2,2,1", "2,3,1", ae_mask_causal(g, mask_of("2,4", none)));
+    expect_error(AE_E_SHAPE, "attention: attention_mask covers 4 keys, k has 3");
+    means("2,2,1", "2,3,1", ae_mask_padding(g, mask_of("2,3,3", none)));
+    expect_error(AE_E_SHAPE, "attention: attention_mask covers 3 queries, q has 2");
+    means("2,2,1", "2,3,1", ae_mask_prefix(g, mask_of("2,1", none), NULL));
+    expect_error(AE_E_SHAPE, "mask: prefix_lengths must hold one number a sequence");
+    ae_mask_packed(g, AE_MASK_FULL, 2, (int64_t[]){0, 3, 2});
+    expect_error(AE_E_VALUE, "mask: offset 2 of a packed batch is 2; offsets rise from 0");
+    means("4,1", "4,1", ae_mask_packed(g, AE_MASK_FULL, 1, (int64_t[]){0, 3}));
+    expect_error(AE_E_SHAPE, "attention: the packed mask counts 3 queries and 3 keys; q has 4 rows, k 4");
+    ae_mask_with_bias(g, ae_mask_packed(g, AE_MASK_FULL, 1, (int64_t[]){0, 3}), ladder(AE_F32, "3,3"));
+    expect_error(AE_E_UNSUPPORTED, "mask: a packed batch takes no additive bias; pad it");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(masks_of_sequences, begin_step),
+        cmocka_unit_test_setup(masks_of_queries, begin_step),
+        cmocka_unit_test_setup(many_queries_agree_with_a_bias, begin_step),
+        cmocka_unit_test_setup(bad_masks, begin_step),
+    };
+    return cmocka_run_group_tests(tests, make_graph, free_graph);
+}
