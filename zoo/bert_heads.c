@@ -269,16 +269,21 @@ static ae_tensor *run_choices(const void *self, ae_io *io)
 
 #define PAPER "Devlin et al. 2018, arXiv:1810.04805"
 
+#define ROW(class, builds, runs, packing, trains)                                                                      \
+    {                                                                                                                  \
+        .name = "bert", .class_name = class, .paper = PAPER, .size = sizeof(struct ae_bert), .build = build,           \
+        .kind = builds, .run = runs, .packs = packing, .objective = trains                                             \
+    }
+
 const ae_zoo_model ae_bert_models[] = {
-    {"bert", "BertModel", PAPER, sizeof(struct ae_bert), build, BARE, run_bare, true, NULL},
-    {"bert", "BertForPreTraining", PAPER, sizeof(struct ae_bert), build, PRETRAINING, run_pretraining, true, NULL},
-    {"bert", "BertForMaskedLM", PAPER, sizeof(struct ae_bert), build, MLM, run_mlm, true, NULL},
-    {"bert", "BertLMHeadModel", PAPER, sizeof(struct ae_bert), build, MLM, run_causal, true, NULL},
-    {"bert", "BertForNextSentencePrediction", PAPER, sizeof(struct ae_bert), build, NEXT_SENTENCE, run_next_sentence,
-     true, NULL},
-    {"bert", "BertForSequenceClassification", PAPER, sizeof(struct ae_bert), build, CLASSES, run_classes, true, NULL},
-    {"bert", "BertForTokenClassification", PAPER, sizeof(struct ae_bert), build, TAGS, run_tags, true, NULL},
-    {"bert", "BertForQuestionAnswering", PAPER, sizeof(struct ae_bert), build, SPANS, run_spans, false, NULL},
-    {"bert", "BertForMultipleChoice", PAPER, sizeof(struct ae_bert), build, CHOICES, run_choices, true, NULL},
+    ROW("BertModel", BARE, run_bare, true, NULL),
+    ROW("BertForPreTraining", PRETRAINING, run_pretraining, true, "mlm_nsp"),
+    ROW("BertForMaskedLM", MLM, run_mlm, true, "mlm"),
+    ROW("BertLMHeadModel", MLM, run_causal, true, NULL),
+    ROW("BertForNextSentencePrediction", NEXT_SENTENCE, run_next_sentence, true, NULL),
+    ROW("BertForSequenceClassification", CLASSES, run_classes, true, "classes"),
+    ROW("BertForTokenClassification", TAGS, run_tags, true, "tags"),
+    ROW("BertForQuestionAnswering", SPANS, run_spans, false, "spans"),
+    ROW("BertForMultipleChoice", CHOICES, run_choices, true, "choices"),
 };
 const int ae_bert_model_count = sizeof ae_bert_models / sizeof ae_bert_models[0];

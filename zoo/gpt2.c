@@ -218,6 +218,13 @@ ae_tensor *ae_gpt2_logits(ae_graph *g, const struct ae_gpt2 *p, ae_tensor *state
     return ae_f_linear(g, states, p->lm_head, NULL);
 }
 
+ae_tensor *ae_gpt2_next_loss(ae_graph *g, const struct ae_gpt2 *p, ae_tensor *states, ae_tensor *next_ids)
+{
+    ae_frame f = ae_frame_open(g);
+    ae_tensor *targets, *rows = ae_labelled_rows(g, states, next_ids, -100, &targets);
+    return ae_frame_return(f, ae_cross_entropy(g, ae_gpt2_logits(g, p, rows), targets, NULL));
+}
+
 ae_tensor *ae_gpt2_lm_loss(ae_graph *g, const struct ae_gpt2 *p, ae_tensor *states, ae_tensor *labels)
 {
     if (!ae_ok(g)) {
@@ -226,6 +233,5 @@ ae_tensor *ae_gpt2_lm_loss(ae_graph *g, const struct ae_gpt2 *p, ae_tensor *stat
     ae_frame f = ae_frame_open(g);
     int64_t t = ae_dim(labels, -1);
     ae_tensor *given = ae_slice(g, states, -2, 0, t - 1, 1), *next = ae_slice(g, labels, -1, 1, t, 1);
-    ae_tensor *targets, *rows = ae_labelled_rows(g, given, next, -100, &targets);
-    return ae_frame_return(f, ae_cross_entropy(g, ae_gpt2_logits(g, p, rows), targets, NULL));
+    return ae_frame_return(f, ae_gpt2_next_loss(g, p, given, next));
 }

@@ -85,6 +85,9 @@ AE_API ae_tensor *ae_gpt2_logits(ae_graph *g, const struct ae_gpt2 *p, ae_tensor
 /* Mean cross-entropy of label t+1 given state t, where the label is not -100; states (B,T,H), labels (B,T). */
 AE_API ae_tensor *ae_gpt2_lm_loss(ae_graph *g, const struct ae_gpt2 *p, ae_tensor *states, ae_tensor *labels);
 
+/* Mean cross-entropy of next_ids (B,T) given the states (B,T,H) at the same places, where it is not -100. */
+AE_API ae_tensor *ae_gpt2_next_loss(ae_graph *g, const struct ae_gpt2 *p, ae_tensor *states, ae_tensor *next_ids);
+
 /* The rows of the list of models (zoo/zoo.h), one a head. */
 extern const ae_zoo_model ae_gpt2_models[];
 extern const int ae_gpt2_model_count;

@@ -205,9 +205,12 @@ static ae_tensor *run_lm(const void *self, ae_io *io)
         return run_split(self, io, ae_get_i64(split, 0));
     }
     ae_gpt2_inputs in = inputs_of(io);
-    ae_tensor *labels = ae_io_optional(io, "labels");
+    ae_tensor *labels = ae_io_optional(io, "labels"), *next = ae_io_optional(io, "next_ids");
     ae_tensor *states = ae_gpt2_encode(io->graph, self, &in);
     put_logits(self, io, states);
+    if (next) {
+        return ae_gpt2_next_loss(io->graph, self, states, next);
+    }
     return labels ? ae_gpt2_lm_loss(io->graph, self, states, labels) : NULL;
 }
 
@@ -271,20 +274,19 @@ static ae_tensor *run_double_heads(const void *self, ae_io *io)
     return ae_add(g, lm_loss, mc_loss);
 }
 
-/* The last token before the first padding token; the last of all without padding. */
-static ae_tensor *last_tokens(ae_graph *g, const struct ae_gpt2 *p, const ae_tensor *ids)
+/* The last token of every row: before the first padding token where the configuration names it, else the last that the
+ * mask keeps, else the last of all. */
+static ae_tensor *last_tokens(ae_graph *g, const struct ae_gpt2 *p, const ae_gpt2_inputs *in)
 {
-    int64_t b = ae_dim(ids, 0), t = ae_dim(ids, 1);
+    int64_t b = ae_dim(in->input_ids, 0), t = ae_dim(in->input_ids, 1), pad = p->config.pad_token_id;
+    const ae_tensor *ids = in->input_ids, *mask = pad < 0 ? in->attention_mask : NULL;
     ae_tensor *last = ae_zeros(g, AE_I64, 1, &b);
     for (int64_t i = 0; i < b && ae_ok(g); i++) {
-        int64_t at = -1;
-        for (int64_t k = 0; k < t && p->config.pad_token_id >= 0; k++) {
-            if (ae_get_i64(ids, i * t + k) == p->config.pad_token_id) {
-                at = k - 1;
-                break;
-            }
+        int64_t n = mask ? t : 0;
+        while (mask ? n > 0 && ae_get_i64(mask, i * t + n - 1) == 0 : n < t && ae_get_i64(ids, i * t + n) != pad) {
+            n += mask ? -1 : 1;
         }
-        ae_set_i64(last, i, at);
+        ae_set_i64(last, i, n - 1);
     }
     return last;
 }
@@ -299,7 +301,7 @@ static ae_tensor *run_classes(const void *self, ae_io *io)
     if (!ae_ok(g)) {
         return ae_bad(g);
     }
-    ae_tensor *logits = ae_linear(g, &p->head, at_position(g, states, last_tokens(g, p, in.input_ids)));
+    ae_tensor *logits = ae_linear(g, &p->head, at_position(g, states, last_tokens(g, p, &in)));
     ae_io_put(io, "logits", logits);
     return labels ? ae_problem_loss(g, p->config.problem_type, logits, labels) : NULL;
 }
@@ -342,12 +344,19 @@ static ae_decoder decoder_of(const void *self)
 
 #define PAPER "Radford et al. 2019"
 
+#define ROW(class, builds, runs, packing, trains)                                                                      \
+    {                                                                                                                  \
+        .name = "gpt2", .class_name = class, .paper = PAPER, .size = sizeof(struct ae_gpt2), .build = build,           \
+        .kind = builds, .run = runs, .packs = packing, .decoder = (builds) == LM ? decoder_of : NULL,                  \
+        .objective = trains                                                                                            \
+    }
+
 const ae_zoo_model ae_gpt2_models[] = {
-    {"gpt2", "GPT2Model", PAPER, sizeof(struct ae_gpt2), build, BARE, run_bare, true, NULL},
-    {"gpt2", "GPT2LMHeadModel", PAPER, sizeof(struct ae_gpt2), build, LM, run_lm, true, decoder_of},
-    {"gpt2", "GPT2DoubleHeadsModel", PAPER, sizeof(struct ae_gpt2), build, DOUBLE_HEADS, run_double_heads, true, NULL},
-    {"gpt2", "GPT2ForSequenceClassification", PAPER, sizeof(struct ae_gpt2), build, CLASSES, run_classes, true, NULL},
-    {"gpt2", "GPT2ForTokenClassification", PAPER, sizeof(struct ae_gpt2), build, TAGS, run_tags, true, NULL},
-    {"gpt2", "GPT2ForQuestionAnswering", PAPER, sizeof(struct ae_gpt2), build, SPANS, run_spans, false, NULL},
+    ROW("GPT2Model", BARE, run_bare, true, NULL),
+    ROW("GPT2LMHeadModel", LM, run_lm, true, "lm"),
+    ROW("GPT2DoubleHeadsModel", DOUBLE_HEADS, run_double_heads, true, NULL),
+    ROW("GPT2ForSequenceClassification", CLASSES, run_classes, true, "classes"),
+    ROW("GPT2ForTokenClassification", TAGS, run_tags, true, "tags"),
+    ROW("GPT2ForQuestionAnswering", SPANS, run_spans, false, "spans"),
 };
 const int ae_gpt2_model_count = sizeof ae_gpt2_models / sizeof ae_gpt2_models[0];

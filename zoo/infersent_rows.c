@@ -182,13 +182,19 @@ const ae_zoo_model ae_infersent_models[] = {
          .paper = PAPER,
          .size = sizeof(struct ae_nli_net),
          .build = build_nli,
-         .run = run_nli},
+         .run = run_nli,
+         .objective = "classes",
+         .apart = true,
+         .texts = 2},
     {.name = "infersent",
      .class_name = "ClassificationNet",
      .paper = PAPER,
      .size = sizeof(struct ae_nli_net),
      .build = build_classification,
-     .run = run_classification},
+     .run = run_classification,
+     .objective = "classes",
+     .apart = true,
+     .texts = 1},
 };
 
 const int ae_infersent_model_count = sizeof ae_infersent_models / sizeof ae_infersent_models[0];

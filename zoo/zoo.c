@@ -143,3 +143,20 @@ const ae_zoo_model *ae_zoo_find(const char *class_name)
     }
     return NULL;
 }
+
+const ae_zoo_model *ae_zoo_for_texts(const char *family, const char *objective, int texts)
+{
+    const ae_zoo_model *model;
+    for (int i = 0; (model = ae_zoo_at(i)) != NULL; i++) {
+        if (model->objective && strcmp(model->name, family) == 0 && strcmp(model->objective, objective) == 0 &&
+            (!texts || !model->texts || model->texts == texts)) {
+            return model;
+        }
+    }
+    return NULL;
+}
+
+const ae_zoo_model *ae_zoo_for(const char *family, const char *objective)
+{
+    return ae_zoo_for_texts(family, objective, 0);
+}

@@ -62,6 +62,11 @@ typedef struct ae_zoo_model {
     bool packs; /* io->packed is honoured: outputs at real positions are the same */
     /* For language models: how to generate with it; NULL elsewhere. */
     ae_decoder (*decoder)(const void *self);
+    /* What its batches are made for (datasets/dataset.h says what they hold): "mlm_nsp", "mlm", "lm", "classes" (scores
+     * too, by "problem_type"), "tags", "spans", "choices"; NULL for a bare encoder and for rows that no data trains. */
+    const char *objective;
+    bool apart; /* texts come apart (s1_ids, s1_lengths, s2_ids, s2_lengths), not joined in input_ids */
+    int texts;  /* how many texts an example has: 1, 2, or 0 for either */
 } ae_zoo_model;
 
 /* Row i of the list; NULL behind the last. */
@@ -69,6 +74,12 @@ AE_API const ae_zoo_model *ae_zoo_at(int i);
 
 /* The row of a class name, alone or as a word of a dotted path ("transformers.BertModel"); NULL when there is none. */
 AE_API const ae_zoo_model *ae_zoo_find(const char *class_name);
+
+/* The first row of a family ("bert") that trains on an objective ("classes"); NULL when there is none. */
+AE_API const ae_zoo_model *ae_zoo_for(const char *family, const char *objective);
+
+/* The same among the rows that take examples of so many texts. */
+AE_API const ae_zoo_model *ae_zoo_for_texts(const char *family, const char *objective, int texts);
 
 #ifdef __cplusplus
 }
