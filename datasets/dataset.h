@@ -35,8 +35,8 @@ struct ae_dataset {
     const char *objective; /* "mlm_nsp", "mlm", "lm", "classes", "regression", "none" */
     /* Tokens of example i, special ones included: what buckets sort by. */
     int64_t (*length)(const ae_dataset *d, int64_t i);
-    /* The batch of n examples; owned by the caller; NULL and e on failure. Must be a pure function of its arguments and
-     * may be called from any thread. */
+    /* The batch of n examples; owned by the caller; NULL and e on failure. Must be a pure function of its arguments,
+     * may be called from any thread, and opens no OpenMP region (it runs while a step's regions do). */
     ae_tensors *(*collate)(const ae_dataset *d, const int64_t *examples, int64_t n, const ae_collate *how, ae_err *e);
     void (*free)(ae_dataset *d);
 };
@@ -52,27 +52,29 @@ typedef struct ae_batch_plan {
     int64_t
         window; /* batches whose examples are sorted by length and cut anew, so that a batch is even; 0: 64; 1: off */
     int64_t multiple; /* as in ae_collate */
-    int rank, ranks;  /* this process takes every ranks-th batch; 0 of 0 means alone */
+    int rank, ranks;  /* batch k of this process is batch k * ranks + rank of all; 0 of 0 means alone */
     int ahead;        /* batches made ahead on a thread of their own; 0: none */
 } ae_batch_plan;
 
 typedef struct ae_batches ae_batches;
 
-/* Plans batches over a dataset, which must outlive it. An empty dataset and one shorter than a batch (when shuffled:
- * batches are full then, and an epoch's remainder joins no batch of it) are handled: fewer examples than a batch make
- * one short batch an epoch. NULL and e: bad numbers, an empty dataset. */
+/* Plans batches over a dataset, which must outlive it. Shuffled batches are full: the examples that an epoch has left
+ * over (another few each time) join no batch of it. Fewer examples than a batch make one short batch an epoch. NULL and
+ * e: bad numbers, an empty dataset, no memory. */
 AE_API ae_batches *ae_batches_new(const ae_dataset *d, const ae_batch_plan *plan, ae_err *e);
-AE_API void ae_batches_free(ae_batches *b); /* joins its thread; NULL is allowed */
+AE_API void ae_batches_free(ae_batches *b); /* ends its thread; NULL is allowed */
 
 AE_API int64_t ae_batches_per_epoch(const ae_batches *b); /* of all ranks together: at least 1 */
 
-/* The examples of batch number `number` (0, 1, ... over all epochs): a pure function of (dataset, plan, number). Writes
- * at most plan.batch of them and returns how many. Epoch e's order is a permutation drawn from (seed, e) alone. */
+/* The examples of this process's batch `number` (0, 1, ... over all epochs): a pure function of (dataset, plan,
+ * number), from any thread. Writes at most plan.batch of them and returns how many. Epoch e's order is a permutation
+ * drawn from (seed, e) alone; it is computed place by place and takes no memory. */
 AE_API int64_t ae_batches_examples(const ae_batches *b, int64_t number, int64_t *examples);
 
-/* Batch `number`, collated with a key of (seed, number): owned by the caller. With plan.ahead the thread makes
- * number+1,
- * ... meanwhile. NULL and e on failure. */
+/* Batch `number` of this process, collated with a key of (seed, its number among all): owned by the caller. With
+ * plan.ahead a thread makes number+1, ... meanwhile; the batches are the same, and so are the errors. Another number
+ * than the next is allowed and throws away what was made ahead. One thread at a time may call it. NULL and e when
+ * number is negative or collating failed. */
 AE_API ae_tensors *ae_batches_get(ae_batches *b, int64_t number, ae_err *e);
 
 #ifdef __cplusplus
