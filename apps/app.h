@@ -46,7 +46,7 @@ typedef struct ae_command {
 struct ae_run {
     const ae_app *app;
     const ae_command *command;
-    const ae_options *options;
+    ae_options *options;
     FILE *out;
     FILE *log;
     bool json; /* --json was given: only JSON goes to `out` */

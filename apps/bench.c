@@ -1,63 +1,12 @@
 #include "apps/bench.h"
 #include "tensor/gemm.h"
 #include "tensor/kernels.h"
-#include "tensor/nearest_name.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
-
-/* ---- presets --------------------------------------------------------------------------------------------------------- */
-
-#define BERT(layers, hidden, heads, inner)                                                                             \
-    "{\"vocab_size\":30522,\"num_hidden_layers\":" #layers ",\"hidden_size\":" #hidden                                 \
-    ",\"num_attention_heads\":" #heads ",\"intermediate_size\":" #inner "}"
-#define GPT2(layers, hidden, heads) "{\"n_layer\":" #layers ",\"n_embd\":" #hidden ",\"n_head\":" #heads "}"
-
-static const ae_preset presets[] = {
-    {"bert-tiny", "BertForPreTraining", BERT(2, 128, 2, 512), "BERT, 2 layers of 128"},
-    {"bert-mini", "BertForPreTraining", BERT(4, 256, 4, 1024), "BERT, 4 layers of 256"},
-    {"bert-small", "BertForPreTraining", BERT(4, 512, 8, 2048), "BERT, 4 layers of 512"},
-    {"bert-medium", "BertForPreTraining", BERT(8, 512, 8, 2048), "BERT, 8 layers of 512"},
-    {"bert-base", "BertForPreTraining", BERT(12, 768, 12, 3072), "BERT, 12 layers of 768"},
-    {"bert-large", "BertForPreTraining", BERT(24, 1024, 16, 4096), "BERT, 24 layers of 1024"},
-    {"gpt2", "GPT2LMHeadModel", GPT2(12, 768, 12), "GPT-2, 124M parameters"},
-    {"gpt2-medium", "GPT2LMHeadModel", GPT2(24, 1024, 16), "GPT-2, 355M parameters"},
-    {"gpt2-large", "GPT2LMHeadModel", GPT2(36, 1280, 20), "GPT-2, 774M parameters"},
-    {"gpt2-xl", "GPT2LMHeadModel", GPT2(48, 1600, 25), "GPT-2, 1558M parameters"},
-    {"nanogpt", "GPT2LMHeadModel",
-     "{\"vocab_size\":65,\"n_positions\":64,\"n_layer\":4,\"n_embd\":128,\"n_head\":4,\"resid_pdrop\":0,"
-     "\"embd_pdrop\":0,\"attn_pdrop\":0}",
-     "GPT-2, 4 layers of 128 on 65 characters"},
-    {"infersent", "NLINet",
-     "{\"word_emb_dim\":300,\"enc_lstm_dim\":2048,\"pool_type\":\"max\",\"version\":1,\"bsize\":64,\"dpout_model\":0.0,"
-     "\"dpout_fc\":0.0,\"fc_dim\":512,\"n_classes\":3,\"nonlinear_fc\":0,\"encoder_type\":\"InferSent\"}",
-     "InferSent, BiLSTM of 2048 a direction with the NLI classifier"},
-};
-
-enum { PRESETS = sizeof presets / sizeof presets[0] };
-
-const ae_preset *ae_preset_at(int i)
-{
-    return i >= 0 && i < PRESETS ? &presets[i] : NULL;
-}
-
-const ae_preset *ae_preset_find(const char *name, ae_err *e)
-{
-    const char *names[PRESETS];
-    for (int i = 0; i < PRESETS; i++) {
-        names[i] = presets[i].name;
-        if (name && strcmp(name, names[i]) == 0) {
-            return &presets[i];
-        }
-    }
-    const char *nearest = name ? ae_nearest_name(name, names, PRESETS) : NULL;
-    ae_err_set(e, AE_E_MISSING, "no size is called \"%s\"%s%s; `list presets` shows all", name ? name : "",
-               nearest ? "; did you mean " : "", nearest ? nearest : "");
-    return NULL;
-}
 
 /* ---- made-up data ----------------------------------------------------------------------------------------------------- */
 
@@ -125,18 +74,18 @@ static void pair_inputs(ae_bench_model *b, int64_t batch, int64_t seq, bool labe
     }
 }
 
-int ae_bench_model_new(ae_bench_model *b, const ae_preset *preset, int64_t batch, int64_t seq, bool labels, ae_err *e)
+int ae_bench_model_new(ae_bench_model *b, const ae_recipe *recipe, int64_t batch, int64_t seq, bool labels, ae_err *e)
 {
     memset(b, 0, sizeof *b);
-    b->row = ae_zoo_find(preset->class_name);
-    b->config = ae_json_parse(preset->config, strlen(preset->config), e);
+    b->row = ae_zoo_for(recipe->family, recipe->objective);
+    b->config = ae_json_parse(recipe->config, strlen(recipe->config), e);
     b->root = ae_model_new(1);
     b->inputs = ae_tensors_new();
     b->self = b->row ? calloc(1, b->row->size) : NULL;
     if (!b->row) {
-        ae_err_set(e, AE_E_UNSUPPORTED, "no model of the class %s", preset->class_name);
+        ae_err_set(e, AE_E_UNSUPPORTED, "no model for the recipe %s", recipe->name);
     } else if (!b->root || !b->inputs || !b->self) {
-        ae_err_set(e, AE_E_MEMORY, "no memory for %s", preset->name);
+        ae_err_set(e, AE_E_MEMORY, "no memory for %s", recipe->name);
     } else if (b->config) {
         b->row->build(b->root, b->self, b->config, b->row->kind);
         if (!ae_model_ok(b->root)) {

@@ -2,24 +2,14 @@
 #ifndef AE_APPS_BENCH_H
 #define AE_APPS_BENCH_H
 
+#include "apps/recipes.h"
 #include "zoo/zoo.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* A configuration by name: "bert-base", "gpt2", "infersent", ... */
-typedef struct ae_preset {
-    const char *name;
-    const char *class_name; /* of the zoo's list */
-    const char *config;     /* JSON */
-    const char *about;
-} ae_preset;
-
-AE_API const ae_preset *ae_preset_at(int i); /* NULL behind the last */
-AE_API const ae_preset *ae_preset_find(const char *name, ae_err *e);
-
-/* A preset, built, with random inputs of B sequences of T tokens. */
+/* The model of a recipe, built, with random inputs of B sequences of T tokens. */
 typedef struct ae_bench_model {
     const ae_zoo_model *row;
     ae_model *root;
@@ -28,7 +18,7 @@ typedef struct ae_bench_model {
     ae_tensors *inputs;
 } ae_bench_model;
 
-AE_API int ae_bench_model_new(ae_bench_model *b, const ae_preset *preset, int64_t batch, int64_t seq, bool labels,
+AE_API int ae_bench_model_new(ae_bench_model *b, const ae_recipe *recipe, int64_t batch, int64_t seq, bool labels,
                               ae_err *e);
 AE_API void ae_bench_model_free(ae_bench_model *b);
 

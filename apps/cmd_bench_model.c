@@ -100,9 +100,9 @@ static int print_result(ae_run *run, const measurement *t, double gflops, double
 static int run_bench(ae_run *run, bool train)
 {
     const ae_options *o = run->options;
-    const ae_preset *preset = ae_preset_find(ae_options_text(o, "model"), &run->error);
+    const ae_recipe *recipe = ae_recipe_find(ae_options_text(o, "model"), &run->error);
     measurement *t = calloc(1, sizeof *t);
-    if (!preset || !t) {
+    if (!recipe || !t) {
         free(t);
         return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a bench");
     }
@@ -117,7 +117,7 @@ static int run_bench(ae_run *run, bool train)
     double flop = 0, gflops = 0;
     bool threads = ae_options_origin(o, "threads") == AE_ORIGIN_COMMAND;
     if ((!threads || ae_set_threads((int)ae_options_int(o, "threads"), &run->error) == 0) &&
-        ae_bench_model_new(&t->model, preset, t->batch, t->seq, true, &run->error) == 0 &&
+        ae_bench_model_new(&t->model, recipe, t->batch, t->seq, true, &run->error) == 0 &&
         run_steps(t, &run->error) == 0) {
         gflops = ae_bench_matmul_rate(t->model.root, t->batch * t->seq, train, t->precision, &flop, &run->error);
         status = run->error.code ? -1 : print_result(run, t, gflops, flop);
@@ -144,7 +144,7 @@ static const char *const options[] = {"model", "batch", "seq", "steps", "precisi
 const ae_command ae_cmd_bench_train = {
     .name = "bench train",
     .summary = "measure training steps: tokens a second, memory, share of the matmul rate",
-    .details = "Trains a model of a standard size (`list presets`) on random tokens: forward, backward, clipping and "
+    .details = "Trains a model of a standard size (`list recipes`) on random tokens: forward, backward, clipping and "
                "AdamW, dropout on; BERT predicts 15 % of the positions. The matmul rate is measured in the same run on "
                "the model's own weight matrices; the share is the time these products would take alone over the best "
                "step's time.",

@@ -122,18 +122,18 @@ static bool model_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
-static bool preset_entry(const ae_app *app, int i, list_entry *entry)
+static bool recipe_entry(const ae_app *app, int i, list_entry *entry)
 {
     (void)app;
-    const ae_preset *preset = ae_preset_at(i);
-    if (!preset) {
+    const ae_recipe *recipe = ae_recipe_at(i);
+    if (!recipe) {
         return false;
     }
-    entry->name = preset->name;
-    entry->about = preset->about;
+    entry->name = recipe->name;
+    entry->about = recipe->about;
     if (entry->more) {
-        ae_json_set_string(entry->more, "class", preset->class_name);
-        ae_json_set_string(entry->more, "config", preset->config);
+        ae_json_set_string(entry->more, "family", recipe->family);
+        ae_json_set_string(entry->more, "config", recipe->config);
     }
     return true;
 }
@@ -174,7 +174,7 @@ static const struct list_kind {
 } kinds[] = {
     {"commands", "the subcommands of this program", command_entry},
     {"models", "the classes of models, each with its paper", model_entry},
-    {"presets", "models of standard sizes, for bench", preset_entry},
+    {"recipes", "models of known sizes with the values that they are trained with", recipe_entry},
     {"optimizers", "the rules of optimizers, each with its formula", optimizer_entry},
     {"schedules", "the schedules of the learning rate", schedule_entry},
     {"options", "every option that some command takes", option_entry},

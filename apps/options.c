@@ -29,7 +29,7 @@ struct ae_options {
 
 const char *ae_origin_name(ae_origin origin)
 {
-    static const char *const names[] = {"none", "preset", "recipe", "model file", "configuration file", "command line"};
+    static const char *const names[] = {"none", "preset", "model file", "recipe", "configuration file", "command line"};
     return (unsigned)origin < sizeof names / sizeof *names ? names[origin] : "?";
 }
 
@@ -342,6 +342,11 @@ static const ae_option_value *value_of(const ae_options *o, const char *name)
 bool ae_options_flag(const ae_options *o, const char *name)
 {
     return value_of(o, name)->flag;
+}
+
+bool ae_options_has(const ae_options *o, const char *name)
+{
+    return find(o, name) != NULL;
 }
 
 int64_t ae_options_int(const ae_options *o, const char *name)

@@ -40,8 +40,8 @@ AE_API const ae_option *ae_option_table(void);
 typedef enum ae_origin {
     AE_ORIGIN_NONE,   /* nobody: there is no value */
     AE_ORIGIN_PRESET, /* the table */
-    AE_ORIGIN_RECIPE, /* the recipe of the model */
     AE_ORIGIN_MODEL,  /* what the model file says of its training */
+    AE_ORIGIN_RECIPE, /* the recipe of the model */
     AE_ORIGIN_CONFIG, /* --config FILE */
     AE_ORIGIN_COMMAND /* the command line */
 } ae_origin;
@@ -65,6 +65,9 @@ AE_API int ae_options_parse(ae_options *o, int argc, char *const *argv, ae_err *
 /* Sets an option from text, for recipes and configuration files; a value from a stronger origin stays. `text` is
  * copied. Fails like ae_options_parse. */
 AE_API int ae_options_set(ae_options *o, const char *name, const char *text, ae_origin origin, ae_err *e);
+
+/* Whether the run has the option at all. */
+AE_API bool ae_options_has(const ae_options *o, const char *name);
 
 /* Values by name. The name must be one that ae_options_new was given. */
 AE_API bool ae_options_flag(const ae_options *o, const char *name);

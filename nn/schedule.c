@@ -130,6 +130,15 @@ static double t5(const ae_schedule *s, double t)
     return s->decay > 0 && behind > 0 ? root * fmax(0, 1 - behind / (double)s->decay) : root;
 }
 
+static double nanogpt(const ae_schedule *s, double t)
+{
+    double x = fmin(progress(s, t), 1);
+    if (rising(s, t)) {
+        return (t + 1) / (double)(s->warmup + 1);
+    }
+    return s->end_scale + (1 - s->end_scale) * (1 + cos(pi * x)) / 2;
+}
+
 static double noam(const ae_schedule *s, double t)
 {
     double w = (double)s->warmup;
@@ -196,7 +205,7 @@ ae_schedule ae_schedule_make(const char *name, double base, int64_t warmup, int6
     s.power = 1;
     s.end_rate = 1e-7;
     s.start_scale = 0.01;
-    s.end_scale = strcmp(name, "xlnet") == 0 ? 0 : 0.01;
+    s.end_scale = strcmp(name, "xlnet") == 0 ? 0 : strcmp(name, "nanogpt") == 0 ? 0.1 : 0.01;
     s.width = 512;
     return s;
 }

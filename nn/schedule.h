@@ -27,6 +27,7 @@ extern "C" {
     ROW(gpt1_linear, "openai/finetune-transformer-lm", "rise times (1 - s/T), then 1 - s/T")                           \
     ROW(gpt1_cosine, "openai/finetune-transformer-lm", "rise, then (1 + cos(pi s/T))/2")                               \
     ROW(t5, "text-to-text-transfer-transformer", "1/sqrt(max(s, w)), with decay > 0 down to 0 over the last steps")    \
+    ROW(nanogpt, "karpathy/nanoGPT", "(s+1)/(w+1), then m + (1 - m)(1 + cos(pi x))/2, m = end_scale, m past T")        \
     ROW(noam, "Vaswani et al. 2017, equation 3", "width^-1/2 min((s+1)^-1/2, (s+1) w^-3/2)")
 
 /* A schedule and its numbers; get one from ae_schedule_make. Fractions of a step do not exist, so counts are whole. */
@@ -40,7 +41,7 @@ typedef struct ae_schedule {
     double power;       /* polynomial (1) */
     double end_rate;    /* polynomial, uer_inverse_sqrt (1e-7): a rate, not a factor */
     double start_scale; /* uer_tri_stage (0.01) */
-    double end_scale;   /* uer_tri_stage (0.01), xlnet (0) */
+    double end_scale;   /* uer_tri_stage (0.01), xlnet (0), nanogpt (0.1) */
     double timescale;   /* inverse_sqrt; 0: warmup, or 10000 without one */
     double width;       /* noam: the model's hidden width (512) */
 } ae_schedule;
