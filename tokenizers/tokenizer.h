@@ -28,7 +28,8 @@ typedef struct ae_tokenizer_options {
     int lower_case;        /* 1 yes, -1 no, 0 as the files say */
     int strip_accents;     /* 1 yes, -1 no, 0: as lower_case */
     int split_chinese;     /* 1 yes, -1 no: whether Chinese characters are words of their own */
-    int64_t max_word_size; /* WordPiece: characters of a word that is still looked up; 0: 200 (tokenizer.json: 100) */
+    int64_t max_word_size; /* WordPiece: characters of a word that is still looked up; 0: as the files say, else 100 as
+                            * Hugging Face has it (Google's code and UER-py: 200) */
 } ae_tokenizer_options;
 
 /* Opens a tokenizer.json, a vocab.txt, a vocab.json with merges.txt, a folder that holds one of these (and perhaps
