@@ -1,4 +1,4 @@
-#include "zoo/generate.h"
+#include "zoo/generate_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -48,13 +48,13 @@ static int64_t likeliest(const float *logits, int64_t n)
 static int64_t draw(const float *logits, int64_t n, const ae_generate_options *o, double u, float *sorted)
 {
     float lowest = threshold(logits, n, o, sorted);
-    double total = 0, sum = 0, top = (double)logits[likeliest(logits, n)];
+    int64_t chosen = likeliest(logits, n);
+    double total = 0, sum = 0, top = (double)logits[chosen];
     for (int64_t i = 0; i < n; i++) {
         total += logits[i] >= lowest ? exp(((double)logits[i] - top) / o->temperature) : 0;
     }
-    int64_t chosen = likeliest(logits, n);
     for (int64_t i = 0; i < n; i++) {
-        if (logits[i] >= lowest) {
+        if (logits[i] >= lowest && logits[i] > -INFINITY) {
             sum += exp(((double)logits[i] - top) / o->temperature) / total;
             chosen = i;
             if (sum > u) {
@@ -76,6 +76,7 @@ typedef struct generation {
     ae_tensor *scores;            /* (B,N,V) or NULL */
     bool *finished;
     float *logits, *sorted;
+    uint8_t *seen; /* (V) of scratch */
     ae_kv_cache *cache;
 } generation;
 
@@ -125,18 +126,20 @@ static bool extend(generation *s)
     ae_random_key key = ae_random_key_make(o->seed, (uint64_t)step, 0, 0, 0);
     bool any = false;
     for (int64_t b = 0; b < s->batch; b++) {
-        const float *logits = s->logits + b * v;
+        float *logits = s->logits + b * v;
+        const int64_t *ids = (const int64_t *)s->ids->data + b * width;
+        ae_generate_rules(o, ids, s->length, s->start, logits, v, s->seen);
         if (s->scores) {
             memcpy((float *)s->scores->data + (b * o->max_new_tokens + step) * v, logits, (size_t)v * sizeof *logits);
         }
         int64_t token = o->temperature > 0 ? draw(logits, v, o, ae_random_unit(&key, (uint64_t)b), s->sorted)
                                            : likeliest(logits, v);
         if (s->finished[b]) {
-            token = o->pad_token_id >= 0 ? o->pad_token_id : o->eos_token_id;
+            token = o->pad_token_id >= 0 ? o->pad_token_id : o->eos.ids[0];
         }
         ae_set_i64(s->ids, b * width + s->length, token);
         ae_set_i64(s->mask, b * width + s->length, 1);
-        s->finished[b] = s->finished[b] || (o->eos_token_id >= 0 && token == o->eos_token_id);
+        s->finished[b] = s->finished[b] || ae_generate_ends(o, token);
         any = any || !s->finished[b];
     }
     s->length++;
@@ -153,8 +156,9 @@ static int prepare(generation *s, const ae_tensor *input_ids, const ae_tensor *a
     s->finished = calloc((size_t)s->batch + 1, sizeof *s->finished);
     s->logits = malloc((size_t)(s->batch * v + 1) * sizeof *s->logits);
     s->sorted = malloc((size_t)(v + 1) * sizeof *s->sorted);
+    s->seen = malloc((size_t)v + 1);
     s->cache = ae_kv_cache_new(s->decoder->layers, s->batch, shape[1], s->decoder->width, e);
-    if (e->code || !s->finished || !s->logits || !s->sorted) {
+    if (e->code || !s->finished || !s->logits || !s->sorted || !s->seen) {
         return ae_err_set(e, AE_E_MEMORY, "generate: no memory for %lld sequences", (long long)s->batch);
     }
     for (int64_t i = 0; i < s->batch * s->start; i++) {
@@ -179,7 +183,7 @@ static int check(const ae_decoder *d, const ae_tensor *ids, const ae_tensor *mas
         return ae_err_set(e, AE_E_VALUE, "generate: %lld tokens behind %lld; the model has %lld positions",
                           (long long)o->max_new_tokens, (long long)ids->shape[1], (long long)d->max_positions);
     }
-    return 0;
+    return ae_generate_check_rules(o, d->vocab_size, e);
 }
 
 /* A host tensor cut to its first n columns of `axis`, which is its second. */
@@ -232,5 +236,6 @@ int ae_generate(ae_graph *g, const ae_decoder *d, const ae_tensor *input_ids, co
     free(s.finished);
     free(s.logits);
     free(s.sorted);
+    free(s.seen);
     return e->code ? -1 : 0;
 }

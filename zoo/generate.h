@@ -20,10 +20,24 @@ typedef struct ae_decoder {
     int64_t width, vocab_size, max_positions;
 } ae_decoder;
 
-/* How the next token is chosen. All zero: the likeliest one. */
+/* Some token ids; borrowed. */
+typedef struct ae_token_list {
+    const int64_t *ids;
+    int64_t count;
+} ae_token_list;
+
+/* How the next token is chosen. All zero: the likeliest one. Names and meanings are those of Hugging Face's generate();
+ * what is penalised or forbidden is so before top_k and top_p. */
 typedef struct ae_generate_options {
     int64_t max_new_tokens;
-    int64_t eos_token_id, pad_token_id; /* below 0: none; a finished row is filled up with padding */
+    ae_token_list eos;              /* a row ends behind any of these */
+    int64_t pad_token_id;           /* fills up a row that ended; below 0: its first eos does */
+    double repetition_penalty;      /* logits of all tokens so far, the given ones and padding too: those below 0 are
+                                       multiplied by it, others divided; 0 or 1: none */
+    int64_t no_repeat_ngram_size;   /* above 0: no sequence of so many tokens comes twice in a row */
+    const ae_token_list *bad_words; /* sequences that are not completed, once as many tokens were read; or NULL */
+    int64_t bad_word_count;
+    int64_t min_length, min_new_tokens; /* no eos before so many tokens with, or without, the given ones */
     double temperature;                 /* above 0: draw from softmax(logits / temperature) */
     int64_t top_k;                      /* above 0: only logits >= the k-th largest */
     double top_p; /* in (0,1): the fewest likeliest tokens whose probabilities sum to at least p */

@@ -49,19 +49,26 @@ static void stores_what_it_computed(void **state)
     assert_non_null(strstr(log_text, "--write stores one case; 2 were given"));
 }
 
+/* A folder with files of a case. */
+static void link_files(const char *dir, const char *of, int n, const char *const *files)
+{
+    char from[1024], to[1024];
+    mkdir(dir, 0777);
+    for (int i = 0; i < n; i++) {
+        snprintf(from, sizeof from, "%s/%s", of, files[i]);
+        snprintf(to, sizeof to, "%s/%s", dir, files[i]);
+        unlink(to);
+        assert_int_equal(symlink(from, to), 0);
+    }
+}
+
 /* A copy of the case whose expected logits are off by a little, and which expects a tensor that nobody makes. */
 static void copy_spoiled(const char *dir)
 {
     static const char *const files[] = {"meta.json", "config.json", "model.safetensors", "inputs.safetensors"};
     char from[1024], to[1024];
-    mkdir(dir, 0777);
-    for (int i = 0; i < 4; i++) {
-        snprintf(from, sizeof from, "%s/%s", CASE, files[i]);
-        snprintf(to, sizeof to, "%s/%s", dir, files[i]);
-        unlink(to);
-        assert_int_equal(symlink(from, to), 0);
-    }
     ae_err e = {0};
+    link_files(dir, CASE, 4, files);
     snprintf(from, sizeof from, "%s/expected.safetensors", CASE);
     snprintf(to, sizeof to, "%s/expected.safetensors", dir);
     ae_tensors *d = ae_safetensors_read(from, NULL, &e);
@@ -97,12 +104,39 @@ static void names_what_is_wrong_with_a_case(void **state)
     assert_int_equal(aesop(1, "parity"), 2);
 }
 
+/* What changes the tokens that are chosen, and is not known, is not ignored. */
+static void refuses_unknown_generation(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"expected.safetensors", "config.json", "model.safetensors",
+                                        "inputs.safetensors"};
+    static const char *const options[][2] = {
+        {"\"num_beams\": 3", "the tokens must be chosen greedily, with num_beams 1 and without do_sample"},
+        {"\"do_sample\": true", "the tokens must be chosen greedily"},
+        {"\"suppress_tokens\": [3]", "generation with \"suppress_tokens\" is not known to this version"},
+        {"\"eos_token_id\": \"x\"", "eos_token_id"},
+        {"\"bad_words_ids\": [[]]", "bad word 0 holds no token"},
+        {"\"repetition_penalty\": -2", "repetition_penalty is -2; it must be above 0"},
+        {"\"max_length\": 2", "-4 tokens behind 6; the model has 24 positions"},
+    };
+    link_files("decode_case", AE_TEST_DIR "/golden/decode_gpt2_ngrams", 4, files);
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        FILE *f = fopen("decode_case/meta.json", "w");
+        fprintf(f, "{\"kind\": \"decode\", \"class\": \"GPT2LMHeadModel\", \"generate\": {%s}}", options[i][0]);
+        fclose(f);
+        assert_int_equal(aesop(2, "parity", "decode_case"), 2);
+        if (!strstr(log_text, options[i][1])) {
+            fail_msg("%s: %s", options[i][0], log_text);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(passes_and_says_which_kernels_ran), cmocka_unit_test(prints_json),
         cmocka_unit_test(stores_what_it_computed),           cmocka_unit_test(fails_on_a_wrong_or_missing_tensor),
-        cmocka_unit_test(names_what_is_wrong_with_a_case),
+        cmocka_unit_test(names_what_is_wrong_with_a_case),   cmocka_unit_test(refuses_unknown_generation),
     };
     return cmocka_run_group_tests(tests, NULL, free_texts);
 }
