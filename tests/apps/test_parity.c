@@ -63,7 +63,7 @@ static void unknown_generation_is_refused(void **state)
 {
     (void)state;
     static const char meta[] = "{\"class\":\"GPT2LMHeadModel\",\"kind\":\"decode\","
-                               "\"generate\":{\"max_new_tokens\":3,\"repetition_penalty\":1.5}}";
+                               "\"generate\":{\"max_new_tokens\":3,\"sequence_bias\":1.5}}";
     ae_err e = {0};
     ae_case *c = ae_case_read(AE_TEST_DIR "/golden/decode_gpt2_greedy", &e);
     ae_tensors *outputs = ae_tensors_new();
@@ -71,7 +71,7 @@ static void unknown_generation_is_refused(void **state)
     ae_json_free(c->meta);
     c->meta = ae_json_parse(meta, strlen(meta), &e);
     assert_int_equal(ae_case_run(c, false, outputs, &e), -1);
-    assert_non_null(strstr(e.message, "generation with \"repetition_penalty\" is not known to this version"));
+    assert_non_null(strstr(e.message, "generation with \"sequence_bias\" is not known to this version"));
     assert_int_equal(ae_tensors_count(outputs), 0);
     ae_tensors_free(outputs);
     ae_case_free(c);
