@@ -1,0 +1,302 @@
+#include "apps/model_door.h"
+
+#include "apps/weights.h"
+#include "tensor/model_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Parameters that belong to a task, not to the encoder: they may be new or left over. */
+static const char *const heads =
+    "cls.* classifier* score* qa_outputs* *pooler* lm_head* target.* *multiple_choice_head*";
+
+/* Buffers that some published files carry and no model needs. */
+static const char *const left_over = "*position_ids *.attn.bias *.attn.masked_bias";
+
+void ae_door_free(ae_door *d)
+{
+    ae_model_free(d->model);
+    free(d->self);
+    ae_json_free(d->config);
+    ae_json_free(d->settings);
+    ae_tokenizer_free(d->tokenizer);
+    memset(d, 0, sizeof *d);
+}
+
+/* ---- building -------------------------------------------------------------------------------------------------------------- */
+
+int ae_door_build(ae_run *run, ae_door *d, const ae_zoo_model *row, uint64_t seed, bool deferred)
+{
+    d->row = row;
+    d->model = ae_model_new(seed);
+    d->self = calloc(1, row->size);
+    if (!d->model || !d->self) {
+        return ae_err_set(&run->error, AE_E_MEMORY, "no memory for the model");
+    }
+    if (deferred) {
+        ae_model_defer_init(d->model);
+    }
+    row->build(d->model, d->self, d->config, row->kind);
+    if (!ae_model_ok(d->model)) {
+        const ae_err *e = ae_model_error(d->model);
+        return ae_err_set(&run->error, e->code, "%s", e->message);
+    }
+    return 0;
+}
+
+/* ---- opening --------------------------------------------------------------------------------------------------------------- */
+
+static int given_tokenizer(ae_run *run, ae_door *d)
+{
+    if (!ae_options_has(run->options, "tokenizer") || !ae_options_text(run->options, "tokenizer")) {
+        return 0;
+    }
+    ae_tokenizer_free(d->tokenizer);
+    d->tokenizer = ae_tokenizer_open(ae_options_text(run->options, "tokenizer"), NULL, &run->error);
+    return d->tokenizer ? 0 : -1;
+}
+
+static int read_sections(ae_door *d, const char *path, ae_err *e)
+{
+    ae_model_info info = {0};
+    ae_h5 *f = ae_model_file_open(path, &info, e);
+    ae_model_info_free(&info);
+    if (f && ae_h5_has(f, "settings")) {
+        d->settings = ae_h5_read_json(f, "settings", e);
+    }
+    if (f && !e->code && ae_h5_has(f, "tokenizer")) {
+        ae_json *j = ae_h5_read_json(f, "tokenizer", e);
+        d->tokenizer = j ? ae_tokenizer_from_json(j, e) : NULL;
+        ae_json_free(j);
+    }
+    ae_h5_close(f);
+    return e->code ? -1 : 0;
+}
+
+/* What lies beside or inside the weights. */
+static int read_companions(ae_run *run, ae_door *d, const char *path, ae_weights_format format)
+{
+    ae_err none = {0};
+    if (format == AE_WEIGHTS_H5) {
+        if (read_sections(d, path, &run->error) != 0) {
+            return -1;
+        }
+    } else if (format == AE_WEIGHTS_HF) {
+        d->tokenizer = ae_tokenizer_open(path, NULL, &none); /* a folder may hold none */
+    }
+    if (!d->settings) {
+        d->settings = ae_json_new_object();
+    }
+    return given_tokenizer(run, d);
+}
+
+int ae_door_peek(ae_run *run, ae_door *d, const char *path, char class_name[128])
+{
+    ae_weights w = {0};
+    int status = ae_weights_read(path, &w, &run->error);
+    snprintf(class_name, 128, "%s", w.class_name);
+    if (status == 0 && w.config) {
+        d->config = ae_json_copy(w.config);
+    }
+    status = status == 0 ? read_companions(run, d, path, w.format) : status;
+    ae_weights_free(&w);
+    return status;
+}
+
+static int open_weights(ae_run *run, ae_door *d, const char *path, ae_weights *w)
+{
+    ae_load_options load = {.ignore = left_over, .adopt = true};
+    const ae_zoo_model *row = *w->class_name ? ae_zoo_find(w->class_name) : NULL;
+    if (!row || !w->config) {
+        return ae_err_set(&run->error, AE_E_UNSUPPORTED, "%s: %s%s", path,
+                          row ? "no configuration beside the weights" : "no model of the class ",
+                          row              ? ""
+                          : *w->class_name ? w->class_name
+                                           : "(none is named)");
+    }
+    d->config = ae_json_copy(w->config);
+    if (read_companions(run, d, path, w->format) != 0 || ae_door_build(run, d, row, 1, true) != 0) {
+        return -1;
+    }
+    return ae_model_load(d->model, w->tensors, &load, NULL, &run->error);
+}
+
+int ae_door_open(ae_run *run, ae_door *d, const char *path)
+{
+    ae_weights w = {0};
+    run->error_file = path;
+    int status = ae_weights_read(path, &w, &run->error);
+    status = status == 0 ? open_weights(run, d, path, &w) : status;
+    ae_weights_free(&w);
+    if (status == 0) {
+        run->error_file = NULL;
+    }
+    return status;
+}
+
+/* ---- starting from weights --------------------------------------------------------------------------------------------------- */
+
+/* The tensors without heads that have another shape here. */
+static ae_tensors *fitting(ae_run *run, const ae_door *d, ae_tensors *from)
+{
+    ae_tensors *fit = ae_tensors_new();
+    for (int i = 0; fit && i < ae_tensors_count(from); i++) {
+        const char *name = ae_tensors_name(from, i);
+        ae_tensor *t = ae_tensors_at(from, i);
+        const ae_tensor *mine = ae_model_get(d->model, name);
+        if (mine && !ae_same_shape(mine, t) && ae_name_matches(name, heads)) {
+            fprintf(run->log, "init: %s has another shape there and begins anew\n", name);
+        } else if (ae_tensors_add(fit, name, ae_tensor_share(t, &run->error), &run->error) != 0) {
+            ae_tensors_free(fit);
+            return NULL;
+        }
+    }
+    return fit;
+}
+
+static void report_names(ae_run *run, const char *what, const ae_name_list *list)
+{
+    if (list->count > 0) {
+        fprintf(run->log, "init: %d %s: %s%s%s\n", list->count, what, list->names[0], list->count > 1 ? ", " : "",
+                list->count > 2   ? "..."
+                : list->count > 1 ? list->names[1]
+                                  : "");
+    }
+}
+
+static int init_weights(ae_run *run, ae_door *d, const char *path, ae_tensors *from)
+{
+    char ignore[512];
+    snprintf(ignore, sizeof ignore, "%s %s", heads, left_over);
+    ae_load_options load = {.ignore = ignore, .optional = heads};
+    ae_load_report report = {0};
+    ae_tensors *fit = fitting(run, d, from);
+    int status = fit ? ae_model_load(d->model, fit, &load, &report, &run->error) : -1;
+    if (status == 0 && report.loaded == 0) {
+        status = ae_err_set(&run->error, AE_E_MISSING, "%s holds no parameter of this model", path);
+    }
+    if (status == 0 && !ae_options_flag(run->options, "quiet")) {
+        fprintf(run->log, "init: %d parameters from %s\n", report.loaded, path);
+        report_names(run, "begin anew", &report.missing);
+    }
+    ae_load_report_free(&report);
+    ae_tensors_free(fit);
+    return status;
+}
+
+int ae_door_init(ae_run *run, ae_door *d, const char *path)
+{
+    ae_weights w = {0};
+    ae_door source = {0};
+    run->error_file = path;
+    int status = ae_weights_read(path, &w, &run->error);
+    if (status == 0 && w.format == AE_WEIGHTS_H5) {
+        ae_err ignored = {0};
+        read_sections(&source, path, &ignored); /* plain tensors have no sections */
+    }
+    if (status == 0 && source.tokenizer && d->tokenizer &&
+        ae_tokenizer_hash(source.tokenizer) != ae_tokenizer_hash(d->tokenizer)) {
+        status = ae_err_set(&run->error, AE_E_VALUE,
+                            "%s was trained with another tokenizer (%s, %d tokens; here %s, %d "
+                            "tokens): its ids mean other words. Leave --tokenizer out to take the file's",
+                            path, ae_tokenizer_kind(source.tokenizer), (int)ae_tokenizer_size(source.tokenizer),
+                            ae_tokenizer_kind(d->tokenizer), (int)ae_tokenizer_size(d->tokenizer));
+    }
+    status = status == 0 ? init_weights(run, d, path, w.tensors) : status;
+    ae_door_free(&source);
+    ae_weights_free(&w);
+    if (status == 0) {
+        run->error_file = NULL;
+    }
+    return status;
+}
+
+/* ---- saving ------------------------------------------------------------------------------------------------------------------- */
+
+static int write_sections(ae_h5 *f, const ae_door *d, ae_err *e)
+{
+    if (d->tokenizer) {
+        ae_json *j = ae_tokenizer_json(d->tokenizer, e);
+        int status = j ? ae_h5_write_json(f, "tokenizer", j, e) : -1;
+        ae_json_free(j);
+        if (status != 0) {
+            return -1;
+        }
+    }
+    return d->settings ? ae_h5_write_json(f, "settings", d->settings, e) : 0;
+}
+
+int ae_door_save(const ae_door *d, const char *path, const ae_snapshot *snapshot, const ae_tensors *also, ae_err *e)
+{
+    ae_snapshot weights = {.model = d->model};
+    ae_h5 *f = ae_model_file_create(path, d->row->class_name, NULL, d->config, e);
+    if (!f) {
+        return -1;
+    }
+    if (write_sections(f, d, e) != 0 || ae_snapshot_write(f, snapshot ? snapshot : &weights, e) != 0 ||
+        (also && ae_h5_write_tensors(f, "average", also, e) != 0)) {
+        ae_h5_close(f);
+        return -1;
+    }
+    return ae_h5_commit(f, e);
+}
+
+/* ---- labels -------------------------------------------------------------------------------------------------------------------- */
+
+ae_labels *ae_door_labels(const ae_door *d, ae_err *e)
+{
+    const ae_json *map = ae_json_object(d->config, "id2label", e);
+    int count = map ? ae_json_count(map) : 0;
+    ae_json *list = count > 0 ? ae_json_new_array() : NULL;
+    for (int i = 0; i < count && list; i++) {
+        char key[24];
+        snprintf(key, sizeof key, "%d", i);
+        const char *name = ae_json_need_string(map, key, e);
+        ae_json_add(list, NULL, ae_json_new_string(name ? name : ""));
+    }
+    ae_labels *labels = list && !(e && e->code) ? ae_labels_from_json(list, e) : NULL;
+    ae_json_free(list);
+    return labels;
+}
+
+int ae_door_set_labels(ae_json *config, const ae_labels *labels, ae_err *e)
+{
+    if (!labels) {
+        ae_json_remove(config, "id2label");
+        ae_json_remove(config, "label2id");
+        ae_json_set_int(config, "num_labels", 1);
+        return ae_json_set_string(config, "problem_type", "regression") == 0
+                   ? 0
+                   : ae_err_set(e, AE_E_MEMORY, "no memory for the labels");
+    }
+    ae_json *names = ae_json_new_object(), *ids = ae_json_new_object();
+    for (int64_t i = 0; i < labels->count; i++) {
+        char key[24];
+        snprintf(key, sizeof key, "%lld", (long long)i);
+        ae_json_add(names, key, ae_json_new_string(labels->names[i]));
+        ae_json_add(ids, labels->names[i], ae_json_new_int(i));
+    }
+    ae_json_set_int(config, "num_labels", labels->count);
+    ae_json_set_string(config, "problem_type", "single_label_classification");
+    ae_json_set(config, "id2label", names);
+    return ae_json_set(config, "label2id", ids) == 0 ? 0 : ae_err_set(e, AE_E_MEMORY, "no memory for the labels");
+}
+
+/* ---- use ------------------------------------------------------------------------------------------------------------------------ */
+
+int64_t ae_door_positions(const ae_door *d)
+{
+    static const char *const keys[] = {"max_position_embeddings", "n_positions", "max_seq_length"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!ae_json_is_null(ae_json_get(d->config, keys[i]))) {
+            return ae_json_int(d->config, keys[i], 0, NULL);
+        }
+    }
+    return strcmp(d->row->name, "bert") == 0 ? 512 : strcmp(d->row->name, "gpt2") == 0 ? 1024 : 0;
+}
+
+ae_tensor *ae_door_run(const ae_door *d, ae_graph *g, const ae_tensors *batch, ae_tensors *outputs, bool loss_only)
+{
+    ae_io io = {.graph = g, .inputs = batch, .outputs = outputs, .packed = d->row->packs, .loss_only = loss_only};
+    return d->row->run(d->self, &io);
+}
