@@ -57,8 +57,9 @@ struct ae_run {
 
 /* What a program adds to Aesop. All zero bytes add nothing. */
 struct ae_app {
-    const char *name;                  /* how the program calls itself; NULL for "aesop" */
-    const ae_command *const *commands; /* further subcommands, NULL at the end; one with a known name replaces it */
+    const char *name;                      /* how the program calls itself; NULL for "aesop" */
+    const ae_command *const *commands;     /* further subcommands, NULL at the end; one with a known name replaces it */
+    const struct ae_training_hooks *hooks; /* what the training loop calls (apps/trainer.h); NULL for none */
 };
 
 /* The whole program: reads the command line, runs the subcommand, prints errors to stderr and returns the exit status.

@@ -155,12 +155,12 @@ int ae_settings_recipe(ae_run *run, const char *text)
     return status;
 }
 
-int ae_settings_stored(ae_run *run, const ae_json *stored)
+int ae_settings_stored(ae_run *run, const ae_json *stored, ae_origin origin)
 {
     for (const ae_json *m = ae_json_first(stored); m; m = ae_json_next(m)) {
         char name[KEY_BYTES];
         option_name(ae_json_key(m), name);
-        if (!left_alone(name) && ae_options_has(run->options, name) && set_value(run, name, m, AE_ORIGIN_MODEL) != 0) {
+        if (!left_alone(name) && ae_options_has(run->options, name) && set_value(run, name, m, origin) != 0) {
             return -1;
         }
     }
@@ -262,12 +262,25 @@ ae_json *ae_settings_json(const ae_run *run, const ae_json *model_config)
     return whole;
 }
 
+/* Options that change how a run is run and shown, not what comes out. */
+static bool is_manner(const char *name)
+{
+    static const char *const names[] = {"output", "force", "resume", "quiet", "verbose", "progress", "json", "threads"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 ae_json *ae_settings_plain(const ae_run *run)
 {
     ae_json *whole = ae_json_new_object();
     for (int i = 0; i < ae_options_rows(run->options); i++) {
         const ae_option *row = ae_options_row(run->options, i);
-        if (!left_alone(row->name) && ae_options_origin(run->options, row->name) > AE_ORIGIN_PRESET) {
+        if (!left_alone(row->name) && !is_manner(row->name) &&
+            ae_options_origin(run->options, row->name) > AE_ORIGIN_PRESET) {
             ae_json_set(whole, row->name, option_value(run->options, row));
         }
     }

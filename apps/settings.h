@@ -21,8 +21,9 @@ AE_API int ae_settings_read(ae_run *run);
 /* Sets options from a recipe's text ("lr=1e-4 batch=32"); those that the command does not take are passed over. */
 AE_API int ae_settings_recipe(ae_run *run, const char *text);
 
-/* Sets options from an object of the model file, likewise. */
-AE_API int ae_settings_stored(ae_run *run, const ae_json *stored);
+/* Sets options from the settings of a model file, likewise; `origin` says how strong they are: AE_ORIGIN_MODEL for a
+ * start from it, AE_ORIGIN_CONFIG for going on with its run. */
+AE_API int ae_settings_stored(ae_run *run, const ae_json *stored, ae_origin origin);
 
 /* Lays "model_config" of every --config FILE, and then every --set KEY=VALUE, over a model's configuration. VALUE is
  * JSON, or else a string; KEY may be a path ("a.b"). */

@@ -1,0 +1,109 @@
+#include "apps/instance_settings.h"
+
+#include "apps/progress.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MOST_EXCLUDED = 256 };
+
+static int choice(const ae_run *run, const char *option, const char *const *words)
+{
+    const char *text = ae_options_text(run->options, option);
+    for (int i = 0; text && words[i]; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+static void read_masking(const ae_run *run, ae_masking *m)
+{
+    const ae_options *o = run->options;
+    double rate = ae_options_real(o, "mask-rate"), p = ae_options_real(o, "span-p");
+    m->rate = isnan(rate) ? m->rate : rate;
+    m->most = ae_options_origin(o, "mask-most") > AE_ORIGIN_NONE ? ae_options_int(o, "mask-most") : m->most;
+    m->span_p = isnan(p) ? m->span_p : p;
+    m->span_most = ae_options_origin(o, "span-most") > AE_ORIGIN_NONE ? ae_options_int(o, "span-most") : m->span_most;
+    m->unit = ae_options_flag(o, "span")         ? AE_MASK_SPANS
+              : ae_options_flag(o, "whole-word") ? AE_MASK_WHOLE_WORDS
+                                                 : m->unit;
+}
+
+static int check(ae_run *run)
+{
+    static const char *const pairs[][2] = {{"dynamic", "static"}, {"span", "whole-word"}};
+    for (int i = 0; i < 2; i++) {
+        if (ae_options_flag(run->options, pairs[i][0]) && ae_options_flag(run->options, pairs[i][1])) {
+            return ae_err_set(&run->error, AE_E_VALUE, "--%s and --%s exclude each other", pairs[i][0], pairs[i][1]);
+        }
+    }
+    return 0;
+}
+
+int ae_instance_settings(ae_run *run, const char *objective, const char **exclude, int most, ae_instance_options *x)
+{
+    static const char *const encodings[] = {"utf-8", "latin1", "cp1252", NULL};
+    static const char *const errors[] = {"fail", "replace", "skip", NULL};
+    static const char *const units[] = {"auto", "sentence", "document", NULL};
+    const ae_options *o = run->options;
+    double short_seq = ae_options_real(o, "short-seq");
+    if (check(run) != 0) {
+        return -1;
+    }
+    *x = ae_instance_defaults(objective);
+    x->seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : x->seq;
+    x->short_seq = isnan(short_seq) ? x->short_seq : short_seq;
+    x->dynamic = ae_options_flag(o, "dynamic") || (x->dynamic && !ae_options_flag(o, "static"));
+    x->duplicates = ae_options_int(o, "duplicates") > 0 ? ae_options_int(o, "duplicates") : x->duplicates;
+    x->full_sentences = ae_options_flag(o, "full-sentences");
+    x->line_ends = ae_options_flag(o, "line-ends");
+    x->no_special = ae_options_flag(o, "no-special");
+    x->seed = (uint64_t)ae_options_int(o, "seed");
+    x->buffer = ae_options_int(o, "buffer") > 0 ? ae_options_int(o, "buffer") << 20 : x->buffer;
+    x->unit = (ae_corpus_unit)choice(run, "unit", units);
+    x->lines.encoding = (ae_text_encoding)choice(run, "encoding", encodings);
+    x->lines.errors = (ae_text_errors)choice(run, "encoding-errors", errors);
+    read_masking(run, &x->masking);
+    for (x->n_exclude = 0; x->n_exclude < ae_options_count(o, "exclude") && x->n_exclude < most; x->n_exclude++) {
+        exclude[x->n_exclude] = ae_options_nth(o, "exclude", x->n_exclude);
+    }
+    x->exclude = exclude;
+    return 0;
+}
+
+static int show(void *self, int64_t done, int64_t all)
+{
+    ae_progress_show(self, (double)done, (double)all, 0, "bytes of text");
+    return 0;
+}
+
+static void say(const ae_run *run, const ae_build_report *r, const char *output)
+{
+    static const char *const units[] = {"lines", "sentences", "documents"};
+    fprintf(run->log, "%s: %lld instances, %lld tokens (%lld unknown) of %lld documents; lines taken as %s\n", output,
+            (long long)r->instances, (long long)r->tokens, (long long)r->unknown_tokens, (long long)r->documents,
+            units[r->unit]);
+    if (r->excluded + r->repaired > 0) {
+        fprintf(run->log, "%s: %lld lines left out for --exclude, %lld invalid places repaired\n", output,
+                (long long)r->excluded, (long long)r->repaired);
+    }
+}
+
+int ae_instance_build(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective,
+                      const char *output, ae_build_report *report)
+{
+    const char *exclude[MOST_EXCLUDED];
+    ae_instance_options options;
+    if (ae_instance_settings(run, objective, exclude, MOST_EXCLUDED, &options) != 0) {
+        return -1;
+    }
+    ae_progress p = ae_progress_begin(run, "data");
+    int status = ae_instances_build(paths, n, t, &options, output, show, &p, report, &run->error);
+    ae_progress_clear(&p);
+    if (status == 0 && !ae_options_flag(run->options, "quiet")) {
+        say(run, report, output);
+    }
+    return status;
+}

@@ -1,0 +1,30 @@
+/* The options of building instances, shared by `data build` and `pretrain --corpus`. */
+#ifndef AE_APPS_INSTANCE_SETTINGS_H
+#define AE_APPS_INSTANCE_SETTINGS_H
+
+#include "apps/app.h"
+#include "datasets/instances.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The names of the options that ae_instance_settings reads, for lists of options. */
+#define AE_INSTANCE_OPTIONS                                                                                            \
+    "buffer", "corpus", "duplicates", "dynamic", "encoding", "encoding-errors", "exclude", "full-sentences",           \
+        "line-ends", "mask-most", "mask-rate", "no-special", "seed", "seq", "short-seq", "span", "span-most",          \
+        "span-p", "static", "unit", "whole-word"
+
+/* Fills options for an objective. `exclude` receives pointers to the --exclude paths and holds `most` of them; strings
+ * are borrowed from the run. Returns 0, or -1 and run->error (options that contradict each other). */
+AE_API int ae_instance_settings(ae_run *run, const char *objective, const char **exclude, int most,
+                                ae_instance_options *options);
+
+/* Builds the file `output` from `paths` with progress and a report on the log. Returns 0, or -1 and run->error. */
+AE_API int ae_instance_build(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective,
+                             const char *output, ae_build_report *report);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
