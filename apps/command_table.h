@@ -6,8 +6,6 @@
 #include "apps/app.h"
 
 #define AE_COMMANDS(ROW)                                                                                               \
-    ROW(pretrain)                                                                                                      \
-    ROW(finetune)                                                                                                      \
     ROW(list)                                                                                                          \
     ROW(inspect)                                                                                                       \
     ROW(convert)                                                                                                       \

@@ -1,5 +1,6 @@
-/* The entry point of libFuzzer, compiled once for each format: AE_FUZZ_TARGET is one of the functions of targets.h. */
-#include "fuzz/targets.h"
+/* The entry point of libFuzzer, compiled once for each format: AE_FUZZ_TARGET is one of the functions of targets.h
+ * and table_targets.h. */
+#include "fuzz/table_targets.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
