@@ -2,6 +2,7 @@
 #include "apps/weights.h"
 #include "zoo/zoo.h"
 
+#include <string.h>
 #include <unistd.h>
 
 static int check_output(ae_run *run, const char *output)
@@ -33,6 +34,21 @@ static int report(ae_run *run, const ae_weights *w, const char *output, ae_weigh
     return AE_EXIT_DONE;
 }
 
+/* Passes the weights through their model where there is one; *known says whether. */
+static int check_weights(ae_run *run, ae_weights *w, bool *known)
+{
+    const char *names = ae_options_text(run->options, "names");
+    if (strcmp(names, "auto") != 0) {
+        *known = true;
+        return ae_weights_rename(w, names, &run->error);
+    }
+    *known = *w->class_name && w->config && ae_zoo_find(w->class_name);
+    if (!*known && !ae_options_text(run->options, "model")) {
+        return 0;
+    }
+    return ae_weights_normalise(w, &run->error); /* says what is missing */
+}
+
 static int convert(ae_run *run, ae_weights *w)
 {
     const char *output = ae_options_text(run->options, "output"), *class_name = ae_options_text(run->options, "model");
@@ -45,11 +61,8 @@ static int convert(ae_run *run, ae_weights *w)
     if (class_name) {
         snprintf(w->class_name, sizeof w->class_name, "%s", class_name);
     }
-    bool known = *w->class_name && w->config && ae_zoo_find(w->class_name);
-    if (class_name && !known) {
-        return ae_weights_normalise(w, &run->error); /* says what is missing */
-    }
-    if (known && ae_weights_normalise(w, &run->error) != 0) {
+    bool known;
+    if (check_weights(run, w, &known) != 0) {
         return -1;
     }
     if (ae_weights_write(output, format, w, &run->error) != 0) {
@@ -66,7 +79,7 @@ static int run_convert(ae_run *run)
     return status;
 }
 
-static const char *const options[] = {"output", "to", "model", "force", "quiet", "json", NULL};
+static const char *const options[] = {"output", "to", "model", "names", "force", "quiet", "json", NULL};
 
 const ae_command ae_cmd_convert = {
     .name = "convert",
@@ -77,7 +90,11 @@ const ae_command ae_cmd_convert = {
         "safetensors, bin, npz.\n\n"
         "Where config.json or --model names a class of the zoo, the weights pass through that model: a missing, "
         "unexpected or misshapen tensor is an error, base prefixes (\"bert.\") are added or removed, and old names "
-        "(gamma, beta) are mended. Other files are copied tensor by tensor.",
+        "(gamma, beta) are mended. Other files are copied tensor by tensor.\n\n"
+        "--names hf makes BERT and GPT-2 of UER-py's checkpoints (its configuration beside them as config.json), "
+        "--names uer the other way round. UER-py's layer norm divides by the unbiased standard deviation; the states "
+        "of "
+        "a converted model differ by that, as those of UER-py's own conversions do.",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,

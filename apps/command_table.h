@@ -6,6 +6,8 @@
 #include "apps/app.h"
 
 #define AE_COMMANDS(ROW)                                                                                               \
+    ROW(pretrain)                                                                                                      \
+    ROW(finetune)                                                                                                      \
     ROW(list)                                                                                                          \
     ROW(inspect)                                                                                                       \
     ROW(convert)                                                                                                       \

@@ -1,9 +1,15 @@
 #include "apps/instance_settings.h"
 
 #include "apps/progress.h"
+#include "apps/settings.h"
+#include "apps/table_settings.h"
+#include "tensor/json.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { MOST_EXCLUDED = 256 };
 
@@ -44,8 +50,6 @@ static int check(ae_run *run)
 
 int ae_instance_settings(ae_run *run, const char *objective, const char **exclude, int most, ae_instance_options *x)
 {
-    static const char *const encodings[] = {"utf-8", "latin1", "cp1252", NULL};
-    static const char *const errors[] = {"fail", "replace", "skip", NULL};
     static const char *const units[] = {"auto", "sentence", "document", NULL};
     const ae_options *o = run->options;
     double short_seq = ae_options_real(o, "short-seq");
@@ -63,8 +67,7 @@ int ae_instance_settings(ae_run *run, const char *objective, const char **exclud
     x->seed = (uint64_t)ae_options_int(o, "seed");
     x->buffer = ae_options_int(o, "buffer") > 0 ? ae_options_int(o, "buffer") << 20 : x->buffer;
     x->unit = (ae_corpus_unit)choice(run, "unit", units);
-    x->lines.encoding = (ae_text_encoding)choice(run, "encoding", encodings);
-    x->lines.errors = (ae_text_errors)choice(run, "encoding-errors", errors);
+    ae_line_settings(run, &x->lines);
     read_masking(run, &x->masking);
     for (x->n_exclude = 0; x->n_exclude < ae_options_count(o, "exclude") && x->n_exclude < most; x->n_exclude++) {
         exclude[x->n_exclude] = ae_options_nth(o, "exclude", x->n_exclude);
@@ -105,5 +108,75 @@ int ae_instance_build(ae_run *run, const char *const *paths, int n, const ae_tok
     if (status == 0 && !ae_options_flag(run->options, "quiet")) {
         say(run, report, output);
     }
+    return status;
+}
+
+/* ---- built once ---------------------------------------------------------------------------------------------------------- */
+
+/* What instances depend on, as a text: files by size and time of change, tokenizer, options. NULL for standard input,
+ * which cannot be read twice. */
+static char *recipe_of(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective)
+{
+    static const char *const names[] = {AE_INSTANCE_OPTIONS};
+    ae_json *whole = ae_json_new_object(), *files = ae_json_new_array(), *all = ae_settings_plain(run);
+    bool known = true;
+    char number[32];
+    for (int i = 0; i < n; i++) {
+        struct stat st = {0};
+        known = known && stat(paths[i], &st) == 0 && S_ISREG(st.st_mode);
+        ae_json *file = ae_json_new_object();
+        ae_json_set_string(file, "path", paths[i]);
+        ae_json_set_int(file, "bytes", st.st_size);
+        snprintf(number, sizeof number, "%lld.%09ld", (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+        ae_json_set_string(file, "changed", number);
+        ae_json_add(files, NULL, file);
+    }
+    snprintf(number, sizeof number, "%016llx", (unsigned long long)ae_tokenizer_hash(t));
+    ae_json_set(whole, "files", files);
+    ae_json_set_string(whole, "tokenizer", number);
+    ae_json_set_string(whole, "objective", objective);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const ae_json *value = ae_json_get(all, names[i]);
+        if (value && strcmp(names[i], "corpus") != 0) {
+            ae_json_set(whole, names[i], ae_json_copy(value));
+        }
+    }
+    char *text = known ? ae_json_text(whole, false, NULL) : NULL;
+    ae_json_free(all);
+    ae_json_free(whole);
+    return text;
+}
+
+static bool same_recipe(const char *path, const char *text)
+{
+    ae_err ignored = {0};
+    ae_json *j = ae_json_read_file(path, &ignored);
+    char *stored = j ? ae_json_text(j, false, NULL) : NULL;
+    bool same = stored && strcmp(stored, text) == 0;
+    free(stored);
+    ae_json_free(j);
+    return same;
+}
+
+int ae_instance_build_once(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective,
+                           const char *output)
+{
+    char beside[4096];
+    ae_build_report report;
+    if (snprintf(beside, sizeof beside, "%s.json", output) >= (int)sizeof beside) {
+        return ae_err_set(&run->error, AE_E_VALUE, "the path %s is too long", output);
+    }
+    char *text = recipe_of(run, paths, n, t, objective);
+    if (text && access(output, R_OK) == 0 && same_recipe(beside, text)) {
+        fprintf(run->log, "%s is taken as it is: same text, tokenizer and options\n", output);
+        free(text);
+        return 0;
+    }
+    unlink(beside); /* it must never stand beside other instances */
+    int status = ae_instance_build(run, paths, n, t, objective, output, &report);
+    ae_json *j = text && status == 0 ? ae_json_parse(text, strlen(text), &run->error) : NULL;
+    status = j ? ae_json_write_file(j, beside, &run->error) : status;
+    ae_json_free(j);
+    free(text);
     return status;
 }

@@ -12,8 +12,8 @@ extern "C" {
 /* The names of the options that ae_instance_settings reads, for lists of options. */
 #define AE_INSTANCE_OPTIONS                                                                                            \
     "buffer", "corpus", "duplicates", "dynamic", "encoding", "encoding-errors", "exclude", "full-sentences",           \
-        "line-ends", "mask-most", "mask-rate", "no-special", "seed", "seq", "short-seq", "span", "span-most",          \
-        "span-p", "static", "unit", "whole-word"
+        "line-ends", "mask-most", "mask-rate", "no-special", "seq", "short-seq", "span", "span-most", "span-p",        \
+        "static", "unit", "whole-word"
 
 /* Fills options for an objective. `exclude` receives pointers to the --exclude paths and holds `most` of them; strings
  * are borrowed from the run. Returns 0, or -1 and run->error (options that contradict each other). */
@@ -23,6 +23,11 @@ AE_API int ae_instance_settings(ae_run *run, const char *objective, const char *
 /* Builds the file `output` from `paths` with progress and a report on the log. Returns 0, or -1 and run->error. */
 AE_API int ae_instance_build(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective,
                              const char *output, ae_build_report *report);
+
+/* The same, unless `output` exists and was built from these paths (sizes and times of change) with this tokenizer and
+ * these options. */
+AE_API int ae_instance_build_once(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t,
+                                  const char *objective, const char *output);
 
 #ifdef __cplusplus
 }

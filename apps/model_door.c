@@ -295,6 +295,11 @@ int64_t ae_door_positions(const ae_door *d)
     return strcmp(d->row->name, "bert") == 0 ? 512 : strcmp(d->row->name, "gpt2") == 0 ? 1024 : 0;
 }
 
+bool ae_door_apart(const ae_door *d)
+{
+    return d->row->apart;
+}
+
 ae_tensor *ae_door_run(const ae_door *d, ae_graph *g, const ae_tensors *batch, ae_tensors *outputs, bool loss_only)
 {
     ae_io io = {.graph = g, .inputs = batch, .outputs = outputs, .packed = d->row->packs, .loss_only = loss_only};

@@ -58,6 +58,9 @@ AE_API int ae_door_set_labels(ae_json *config, const ae_labels *labels, ae_err *
 /* The number of tokens a sequence of the model may have; 0: any. */
 AE_API int64_t ae_door_positions(const ae_door *d);
 
+/* Whether the model takes texts apart (s1_ids, s2_ids), not joined (input_ids). */
+AE_API bool ae_door_apart(const ae_door *d);
+
 /* Runs the model on a batch in g (already begun): the loss, or NULL when the batch has no labels or after an error of
  * the graph. outputs (owned by the caller) receives what the model puts. */
 AE_API ae_tensor *ae_door_run(const ae_door *d, ae_graph *g, const ae_tensors *batch, ae_tensors *outputs,

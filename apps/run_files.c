@@ -103,16 +103,12 @@ static int open_log(ae_run_files *f, bool resume, int64_t step, ae_err *e)
     return again ? cut_log(f->log, path, step, e) : 0;
 }
 
-int ae_run_files_open(ae_run_files *f, const char *output, bool force, bool resume, int64_t step, ae_err *e)
+int ae_run_files_open(ae_run_files *f, const char *output, bool resume, int64_t step, ae_err *e)
 {
     memset(f, 0, sizeof *f);
     f->lock = -1;
     if (snprintf(f->last, sizeof f->last, "%s", output) >= (int)sizeof f->last) {
         return ae_err_set(e, AE_E_VALUE, "the path %s is too long", output);
-    }
-    if (!force && !resume && access(output, F_OK) == 0) {
-        return ae_err_set(e, AE_E_STATE, "%s exists; --resume %s goes on with it, --force overwrites it", output,
-                          output);
     }
     return take_lock(f, e) != 0 ? -1 : open_log(f, resume, step, e);
 }

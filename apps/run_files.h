@@ -30,7 +30,7 @@ AE_API int ae_run_path(const char *output, const char *what, char path[AE_RUN_PA
 
 /* Takes the lock, refuses files that exist (unless `force` or `resume`), and opens the log: anew, or, resuming from
  * step N, behind its last line of a step up to N. Close with ae_run_files_close, also after a failure. */
-AE_API int ae_run_files_open(ae_run_files *f, const char *output, bool force, bool resume, int64_t step, ae_err *e);
+AE_API int ae_run_files_open(ae_run_files *f, const char *output, bool resume, int64_t step, ae_err *e);
 AE_API void ae_run_files_close(ae_run_files *f);
 
 /* Writes a line to the log; takes `line` over. A failed write is an error (the disk is full). */

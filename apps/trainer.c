@@ -231,8 +231,8 @@ static int train(ae_loop *l)
     if (dry) {
         return ae_loop_dry_run(l);
     }
-    if (ae_run_files_open(&l->files, t->output, ae_options_flag(l->run->options, "force"),
-                          resume && strcmp(t->resume, t->output) == 0, t->step, &l->run->error) != 0) {
+    if (ae_run_files_open(&l->files, t->output, resume && strcmp(t->resume, t->output) == 0, t->step, &l->run->error) !=
+        0) {
         return -1;
     }
     return run_loop(l);

@@ -4,6 +4,7 @@
 #include "tensor/safetensors.h"
 #include "tensor/sharded.h"
 #include "tensor/torch_file.h"
+#include "zoo/uer.h"
 #include "zoo/zoo.h"
 
 #include <errno.h>
@@ -230,15 +231,29 @@ int ae_weights_write(const char *path, ae_weights_format format, const ae_weight
 /* Buffers that some published files carry and no model needs. */
 static const char *const buffers = "*position_ids *.attn.bias *.attn.masked_bias";
 
-static int through(const ae_zoo_model *row, ae_model *m, void *self, ae_weights *w, ae_err *e)
+/* UER-py's heads, which a class that was asked for need not have. */
+static const char *const uer_heads = "target.* output_layer*";
+
+/* The names of the tensors that come in and go out; NULL: the model's own. */
+typedef struct tables {
+    const ae_rename_table *from, *to;
+} tables;
+
+static int through(const ae_zoo_model *row, ae_model *m, void *self, ae_weights *w, tables names, ae_err *e)
 {
     ae_model_defer_init(m); /* the file brings every value */
     row->build(m, self, w->config, row->kind);
     if (!ae_model_ok(m)) {
         return ae_err_set(e, ae_model_error(m)->code, "%s", ae_model_error(m)->message);
     }
-    ae_load_options load = {.ignore = buffers, .adopt = true};
-    ae_save_options save = {.share = true};
+    ae_load_options load = {.ignore = names.from ? uer_heads : buffers, .adopt = true};
+    ae_save_options save = {.share = true, .aliases = names.to != NULL};
+    if (names.from) {
+        load.renames = *names.from;
+    }
+    if (names.to) {
+        save.renames = *names.to;
+    }
     ae_tensors *own = ae_tensors_new();
     if (!own || ae_model_load(m, w->tensors, &load, NULL, e) != 0 || ae_model_save(m, &save, own, e) != 0) {
         ae_tensors_free(own);
@@ -249,7 +264,7 @@ static int through(const ae_zoo_model *row, ae_model *m, void *self, ae_weights 
     return 0;
 }
 
-int ae_weights_normalise(ae_weights *w, ae_err *e)
+static int normalise(ae_weights *w, tables names, ae_err *e)
 {
     const ae_zoo_model *row = *w->class_name ? ae_zoo_find(w->class_name) : NULL;
     if (!row || !w->config) {
@@ -258,8 +273,68 @@ int ae_weights_normalise(ae_weights *w, ae_err *e)
     }
     ae_model *m = ae_model_new(1);
     void *self = calloc(1, row->size);
-    int status = m && self ? through(row, m, self, w, e) : ae_err_set(e, AE_E_MEMORY, "no memory for the model");
+    int status = m && self ? through(row, m, self, w, names, e) : ae_err_set(e, AE_E_MEMORY, "no memory for the model");
     ae_model_free(m);
     free(self);
     return status;
+}
+
+int ae_weights_normalise(ae_weights *w, ae_err *e)
+{
+    return normalise(w, (tables){0}, e);
+}
+
+/* ---- names ----------------------------------------------------------------------------------------------------------- */
+
+static int from_uer(ae_weights *w, const char *found, ae_err *e)
+{
+    const char *class_name = *w->class_name ? w->class_name : found;
+    const ae_rename_table *table = ae_uer_names(class_name);
+    if (!table) {
+        return ae_err_set(e, AE_E_UNSUPPORTED, "%s: UER-py's tensors are no such model; they look like %s", class_name,
+                          found);
+    }
+    if (!w->config) {
+        return ae_err_set(e, AE_E_MISSING,
+                          "the weights have UER-py's names; put its configuration beside them as "
+                          "config.json");
+    }
+    ae_json *config = ae_uer_config_read(class_name, w->config, w->tensors, e);
+    if (!config) {
+        return -1;
+    }
+    ae_json_free(w->config);
+    w->config = config;
+    if (class_name == found) {
+        snprintf(w->class_name, sizeof w->class_name, "%s", found);
+    }
+    return normalise(w, (tables){.from = table}, e);
+}
+
+static int to_uer(ae_weights *w, ae_err *e)
+{
+    const ae_rename_table *table = *w->class_name ? ae_uer_names(w->class_name) : NULL;
+    if (!table || !w->config) {
+        return ae_err_set(e, AE_E_UNSUPPORTED, "%s: %s", *w->class_name ? w->class_name : "the weights",
+                          table ? "there is no config.json" : "UER-py has no names for this class");
+    }
+    ae_json *config = ae_uer_config_write(w->class_name, w->config, e);
+    if (!config || normalise(w, (tables){.to = table}, e) != 0) {
+        ae_json_free(config);
+        return -1;
+    }
+    ae_json_free(w->config);
+    w->config = config;
+    w->class_name[0] = '\0'; /* UER-py's files name none */
+    return 0;
+}
+
+int ae_weights_rename(ae_weights *w, const char *names, ae_err *e)
+{
+    const char *found = ae_uer_class(w->tensors);
+    bool uer = strcmp(names, "uer") == 0;
+    if (uer && found) {
+        return 0;
+    }
+    return uer ? to_uer(w, e) : found ? from_uer(w, found, e) : ae_weights_normalise(w, e);
 }

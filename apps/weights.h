@@ -50,6 +50,11 @@ AE_API int ae_weights_write(const char *path, ae_weights_format format, const ae
  * list and w->config be set. Returns 0 or -1. */
 AE_API int ae_weights_normalise(ae_weights *w, ae_err *e);
 
+/* The same, and the names change: "hf" are those of the class, "uer" UER-py's (zoo/uer.h), with the configuration that
+ * belongs to them. What w has is seen by its tensors; the class of UER-py's tensors follows from them where none is
+ * set. Returns 0 or -1. */
+AE_API int ae_weights_rename(ae_weights *w, const char *names, ae_err *e);
+
 #ifdef __cplusplus
 }
 #endif

@@ -61,7 +61,8 @@ static int put(const ae_rename *row, const ae_tensor *t, const char *name, ae_dt
     return ae_tensor_copy(&to, &from, e);
 }
 
-static int save_under(const ae_save_options *o, const char *name, const ae_tensor *t, ae_tensors *out, ae_err *e)
+static int save_under(const ae_save_options *o, const char *name, bool is_alias, const ae_tensor *t, ae_tensors *out,
+                      ae_err *e)
 {
     ae_rename row;
     char file[AE_NAME_MAX];
@@ -71,6 +72,9 @@ static int save_under(const ae_save_options *o, const char *name, const ae_tenso
         bool whole = !row.transpose && row.file_piece.of == 0 && row.model_piece.of == 0;
         if (final_name(o, file, full, e) != 0) {
             return -1;
+        }
+        if (is_alias && row.file_piece.of == 0 && ae_tensors_get(out, full)) {
+            continue; /* both names of the parameter are one there */
         }
         int status;
         if (o->share && whole && dtype == t->dtype) {
@@ -88,13 +92,14 @@ static int save_under(const ae_save_options *o, const char *name, const ae_tenso
 }
 
 /* Gradients of parameters that have none are zeros, so that every name is there. */
-static int save_gradient(const ae_save_options *o, const char *name, const ae_tensor *p, ae_tensors *out, ae_err *e)
+static int save_gradient(const ae_save_options *o, const char *name, bool is_alias, const ae_tensor *p, ae_tensors *out,
+                         ae_err *e)
 {
     if (p->grad) {
-        return save_under(o, name, p->grad, out, e);
+        return save_under(o, name, is_alias, p->grad, out, e);
     }
     ae_tensor *zeros = ae_tensor_new(AE_F32, p->ndim, p->shape, e);
-    int status = zeros ? save_under(o, name, zeros, out, e) : -1;
+    int status = zeros ? save_under(o, name, is_alias, zeros, out, e) : -1;
     ae_tensor_free(zeros);
     return status;
 }
@@ -116,8 +121,8 @@ int ae_model_save(const ae_model *m, const ae_save_options *options, ae_tensors 
             if (o->gradients && p.is_buffer) {
                 continue;
             }
-            int status =
-                o->gradients ? save_gradient(o, name, p.tensor, out, e) : save_under(o, name, p.tensor, out, e);
+            int status = o->gradients ? save_gradient(o, name, k > 0, p.tensor, out, e)
+                                      : save_under(o, name, k > 0, p.tensor, out, e);
             if (status != 0) {
                 return -1;
             }

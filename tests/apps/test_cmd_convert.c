@@ -68,6 +68,45 @@ static void weights_pass_through_their_model(void **state)
     assert_non_null(strstr(log_text, "no model of this class"));
 }
 
+#define UER AE_TEST_DIR "/golden/uer_bert_mlm_sp"
+
+static void names_of_uer_there_and_back(void **state)
+{
+    (void)state;
+    if (aesop(9, "convert", UER, "-o", "u_hf", "--to", "hf", "--names", "hf", "--force") != 0) {
+        fail_msg("%s", log_text);
+    }
+    assert_int_equal(aesop(3, "inspect", "u_hf", "--json"), 0);
+    assert_non_null(strstr(out_text, "\"BertForPreTraining\""));
+    assert_non_null(strstr(out_text, "bert.encoder.layer.1.attention.self.value.bias"));
+    assert_int_equal(aesop(9, "convert", "u_hf", "-o", "u_uer", "--to", "hf", "--names", "uer", "--force"), 0);
+    assert_int_equal(aesop(9, "convert", "u_uer", "-o", "u_hf2", "--to", "hf", "--names", "hf", "--force"), 0);
+    assert_same_weights("u_hf", "u_hf2");
+    assert_int_equal(aesop(9, "convert", GPT2, "-o", "v_uer", "--to", "hf", "--names", "uer", "--force"), 0);
+    assert_int_equal(aesop(9, "convert", "v_uer", "-o", "v_hf", "--to", "hf", "--names", "hf", "--force"), 0);
+    assert_same_weights(GPT2, "v_hf");
+    /* A class that was asked for leaves the other targets behind. */
+    assert_int_equal(aesop(9, "convert", UER, "-o", "w.h5", "--model", "BertForMaskedLM", "--names", "hf", "--force"),
+                     0);
+    assert_non_null(strstr(log_text, "w.h5: 42 tensors, every parameter of the model checked"));
+}
+
+static void bad_names_are_named(void **state)
+{
+    (void)state;
+    unlink("alone.safetensors");
+    assert_int_equal(aesop(4, "convert", UER "/model.safetensors", "-o", "alone.safetensors"), 0);
+    assert_int_equal(aesop(6, "convert", "alone.safetensors", "-o", "x.h5", "--names", "hf"), 2);
+    assert_non_null(strstr(log_text, "put its configuration beside them as config.json"));
+    assert_int_equal(aesop(6, "convert", "alone.safetensors", "-o", "x.h5", "--names", "tf"), 2);
+    assert_non_null(strstr(log_text, "names"));
+    assert_int_equal(aesop(8, "convert", UER, "-o", "x.h5", "--names", "hf", "--model", "BertForMultipleChoice"), 2);
+    assert_non_null(strstr(log_text, "UER-py's tensors are no such model; they look like BertForPreTraining"));
+    assert_int_equal(aesop(6, "convert", AE_TEST_DIR "/golden/bert_multiple_choice", "-o", "x.h5", "--names", "uer"),
+                     2);
+    assert_non_null(strstr(log_text, "BertForMultipleChoice: UER-py has no names for this class"));
+}
+
 static void bad_input_is_named(void **state)
 {
     (void)state;
@@ -103,6 +142,8 @@ int main(void)
         cmocka_unit_test(every_format_there_and_back),
         cmocka_unit_test(a_model_file_keeps_class_and_configuration),
         cmocka_unit_test(weights_pass_through_their_model),
+        cmocka_unit_test(names_of_uer_there_and_back),
+        cmocka_unit_test(bad_names_are_named),
         cmocka_unit_test(bad_input_is_named),
         cmocka_unit_test(no_room_on_the_disk_leaves_nothing),
     };

@@ -1,0 +1,338 @@
+#include "apps/run_start.h"
+
+#include "apps/optim_settings.h"
+#include "apps/settings.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the model that was asked for --------------------------------------------------------------------------------------- */
+
+/* The family of a configuration file: that of the class it names, or the composable one for UER-py's. */
+static int family_of(ae_run *run, const ae_json *config, const char *class_name, char family[64])
+{
+    const ae_json *list = ae_json_get(config, "architectures");
+    const char *name = class_name;
+    if (list && ae_json_count(list) > 0) {
+        ae_json_value_string(ae_json_at(list, 0), &name, NULL);
+    }
+    const ae_zoo_model *row = name && *name ? ae_zoo_find(name) : NULL;
+    if (!row && !ae_json_is_null(ae_json_get(config, "encoder"))) {
+        snprintf(family, 64, "composed");
+        return 0;
+    }
+    if (!row) {
+        return ae_err_set(
+            &run->error, AE_E_UNSUPPORTED, "the configuration names %s%s; `list models` shows what there is",
+            name && *name ? "the class " : "neither a class (\"architectures\") nor an encoder", name ? name : "");
+    }
+    snprintf(family, 64, "%s", row->name);
+    return 0;
+}
+
+static bool is_path(const char *model)
+{
+    size_t n = strlen(model);
+    return strchr(model, '/') || (n > 5 && strcmp(model + n - 5, ".json") == 0);
+}
+
+static int from_model(ae_run *run, ae_run_start *s, ae_door *d, const char *model)
+{
+    if (is_path(model)) {
+        run->error_file = model;
+        d->config = ae_json_read_file(model, &run->error);
+        if (!d->config || family_of(run, d->config, NULL, s->family) != 0) {
+            return -1;
+        }
+        run->error_file = NULL;
+        return 0;
+    }
+    s->recipe = ae_recipe_find(model, &run->error);
+    d->config = s->recipe ? ae_json_parse(s->recipe->config, strlen(s->recipe->config), &run->error) : NULL;
+    snprintf(s->family, sizeof s->family, "%s", s->recipe ? s->recipe->family : "");
+    return d->config ? 0 : -1;
+}
+
+/* Configuration, tokenizer and settings of the file that the run begins with. */
+static int from_file(ae_run *run, ae_run_start *s, ae_door *d, const char *path)
+{
+    char class_name[128];
+    run->error_file = path;
+    if (ae_door_peek(run, d, path, class_name) != 0) {
+        return -1;
+    }
+    if (!d->config) {
+        return ae_err_set(&run->error, AE_E_MISSING, "%s holds no configuration; say with --model what it is", path);
+    }
+    run->error_file = NULL;
+    return family_of(run, d->config, class_name, s->family);
+}
+
+/* ---- going on ------------------------------------------------------------------------------------------------------------ */
+
+/* What may be given beside --resume: how long, where to, and how it is shown. Everything else the checkpoint says. */
+static bool may_change(const char *name)
+{
+    static const char *const names[] = {AE_BUDGET_OPTIONS, "resume",     "output",    "force",   "quiet",   "verbose",
+                                        "progress",        "json",       "threads",   "keep",    "dry-run", "data",
+                                        "corpus",          "valid",      "train",     "test",    "plugin",  "help",
+                                        "print-config",    "save-every", "log-every", "patience"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int check_resume(ae_run *run)
+{
+    for (int i = 0; i < ae_options_rows(run->options); i++) {
+        const char *name = ae_options_row(run->options, i)->name;
+        if (ae_options_origin(run->options, name) >= AE_ORIGIN_CONFIG && !may_change(name)) {
+            return ae_err_set(
+                &run->error, AE_E_UNEXPECTED,
+                "--%s cannot be given with --resume, which goes on with the run as it was; --init starts a "
+                "new one from its weights",
+                name);
+        }
+    }
+    return 0;
+}
+
+/* ---- choosing -------------------------------------------------------------------------------------------------------------- */
+
+static int lay_recipe(ae_run *run, ae_run_start *s, const ae_door *d, const char *stage)
+{
+    const char *name = s->recipe ? NULL : ae_json_string(d->settings, "recipe", NULL, NULL);
+    if (name) {
+        ae_err ignored = {0};
+        s->recipe = ae_recipe_find(name, &ignored);
+    }
+    if (!s->recipe) {
+        return 0;
+    }
+    return ae_settings_recipe(run, strcmp(stage, "finetune") == 0 ? s->recipe->finetune : s->recipe->pretrain);
+}
+
+static int take_tokenizer(ae_run *run, ae_door *d)
+{
+    const char *path = ae_options_text(run->options, "tokenizer");
+    if (!path || d->tokenizer) {
+        return 0; /* ae_door_peek has opened it */
+    }
+    d->tokenizer = ae_tokenizer_open(path, NULL, &run->error);
+    return d->tokenizer ? 0 : -1;
+}
+
+int ae_run_choose(ae_run *run, ae_run_start *s, ae_door *d, const char *stage)
+{
+    const char *model = ae_options_text(run->options, "model");
+    memset(s, 0, sizeof *s);
+    s->resume = ae_options_text(run->options, "resume");
+    s->init = ae_options_text(run->options, "init");
+    if (ae_settings_read(run) != 0 || (s->resume && check_resume(run) != 0)) {
+        return -1;
+    }
+    model = ae_options_text(run->options, "model");
+    s->init = ae_options_text(run->options, "init");
+    if (!s->resume && !model && !s->init) {
+        return ae_err_set(&run->error, AE_E_MISSING,
+                          "which model? --model NAME (`list recipes`) or --init FILE with weights to start from");
+    }
+    int status = s->resume ? from_file(run, s, d, s->resume)
+                 : model   ? from_model(run, s, d, model)
+                           : from_file(run, s, d, s->init);
+    if (status != 0) {
+        return -1;
+    }
+    d->settings = d->settings ? d->settings : ae_json_new_object();
+    if (s->resume) {
+        s->init = NULL;
+        return ae_settings_stored(run, d->settings, AE_ORIGIN_CONFIG);
+    }
+    return lay_recipe(run, s, d, stage) != 0 || take_tokenizer(run, d) != 0 ? -1 : ae_settings_model(run, d->config);
+}
+
+/* ---- fitting and building ---------------------------------------------------------------------------------------------------- */
+
+const ae_zoo_model *ae_run_row(ae_run *run, const ae_run_start *s, const ae_run_needs *needs)
+{
+    const char *objective = strcmp(needs->objective, "regression") == 0 ? "classes" : needs->objective;
+    const ae_zoo_model *row = strcmp(s->family, "composed") == 0 ? ae_zoo_find("Composed")
+                              : needs->texts > 0                 ? ae_zoo_for_texts(s->family, objective, needs->texts)
+                                                                 : ae_zoo_for(s->family, objective);
+    if (!row) {
+        ae_err_set(&run->error, AE_E_UNSUPPORTED, "%s has no model for %s%s; `list models` shows what each is for",
+                   s->family, objective, needs->texts == 2 ? " of pairs" : "");
+    }
+    return row;
+}
+
+static void set_dropout(ae_run *run, ae_json *config)
+{
+    static const char *const keys[] = {"hidden_dropout_prob",
+                                       "attention_probs_dropout_prob",
+                                       "resid_pdrop",
+                                       "embd_pdrop",
+                                       "attn_pdrop",
+                                       "dropout",
+                                       "dpout_fc"};
+    double rate = ae_options_real(run->options, "dropout");
+    for (size_t i = 0; !isnan(rate) && i < sizeof keys / sizeof *keys; i++) {
+        ae_json_set_double(config, keys[i], rate);
+    }
+}
+
+/* A new model gets as many positions as its sequences are long. */
+static void set_positions(const ae_run_start *s, ae_door *d, int64_t seq)
+{
+    const char *key = strcmp(s->family, "bert") == 0       ? "max_position_embeddings"
+                      : strcmp(s->family, "gpt2") == 0     ? "n_positions"
+                      : strcmp(s->family, "composed") == 0 ? "max_seq_length"
+                                                           : NULL;
+    if (key && !s->init && ae_json_int(d->config, key, 512, NULL) < seq) {
+        ae_json_set_int(d->config, key, seq);
+    }
+}
+
+/* The heads of a composed model by UER-py's names. */
+static void set_target(ae_json *config, const char *objective)
+{
+    ae_json *list = ae_json_new_array();
+    if (strncmp(objective, "mlm", 3) == 0) {
+        ae_json_add(list, NULL, ae_json_new_string("mlm"));
+    }
+    if (strcmp(objective, "mlm_nsp") == 0) {
+        ae_json_add(list, NULL, ae_json_new_string("sp"));
+    } else if (strncmp(objective, "mlm", 3) != 0) {
+        ae_json_add(list, NULL, ae_json_new_string(strcmp(objective, "lm") == 0 ? "lm" : "cls"));
+    }
+    ae_json_set(config, "target", list);
+}
+
+static int fit_config(ae_run *run, const ae_run_start *s, ae_door *d, const ae_run_needs *needs)
+{
+    bool labelled = strcmp(needs->objective, "classes") == 0 || strcmp(needs->objective, "regression") == 0;
+    if (d->tokenizer) {
+        ae_json_set_int(d->config, "vocab_size", ae_tokenizer_size(d->tokenizer));
+        int32_t pad = ae_tokenizer_role(d->tokenizer, AE_TOKEN_PAD);
+        if (pad >= 0) {
+            ae_json_set_int(d->config, "pad_token_id", pad);
+        }
+    }
+    set_dropout(run, d->config);
+    set_positions(s, d, needs->seq);
+    if (ae_options_text(run->options, "encoder")) {
+        ae_json_set_string(d->config, "encoder", ae_options_text(run->options, "encoder"));
+    }
+    if (strcmp(s->family, "composed") == 0) {
+        set_target(d->config, needs->objective);
+    }
+    return labelled ? ae_door_set_labels(d->config, needs->labels, &run->error) : 0;
+}
+
+static void name_class(ae_door *d, const ae_zoo_model *row)
+{
+    ae_json *list = ae_json_new_array();
+    ae_json_add(list, NULL, ae_json_new_string(row->class_name));
+    ae_json_set(d->config, "architectures", list);
+}
+
+int ae_run_build(ae_run *run, const ae_run_start *s, ae_door *d, const ae_run_needs *needs, uint64_t seed)
+{
+    const ae_zoo_model *row = ae_run_row(run, s, needs);
+    if (!row || (!s->resume && fit_config(run, s, d, needs) != 0)) {
+        return -1;
+    }
+    name_class(d, row);
+    if (!s->resume) {
+        ae_json *settings = ae_settings_plain(run);
+        ae_json_set_string(settings, "objective", needs->objective);
+        ae_json_set_int(settings, "texts", needs->texts);
+        if (s->recipe) {
+            ae_json_set_string(settings, "recipe", s->recipe->name);
+        }
+        ae_json_set_string(settings, "stage", run->command->name);
+        ae_json_free(d->settings);
+        d->settings = settings;
+    }
+    if (ae_door_build(run, d, row, seed, false) != 0) {
+        return -1;
+    }
+    return s->init ? ae_door_init(run, d, s->init) : 0;
+}
+
+/* ---- seeds ---------------------------------------------------------------------------------------------------------------------- */
+
+static int bad_seeds(ae_run *run, const char *text)
+{
+    return ae_err_set(&run->error, AE_E_VALUE, "--seeds %s: a range like 1..3 or a list like 1,5,9 is wanted", text);
+}
+
+int ae_run_seeds(ae_run *run, uint64_t *seeds, int most)
+{
+    const char *text = ae_options_text(run->options, "seeds");
+    int n = 0;
+    if (!text) {
+        seeds[0] = (uint64_t)ae_options_int(run->options, "seed");
+        return 1;
+    }
+    unsigned long long a, b;
+    int used = 0;
+    if (sscanf(text, "%llu..%llu%n", &a, &b, &used) == 2 && !text[used] && a <= b && b - a < (unsigned)most) {
+        for (unsigned long long i = a; i <= b; i++) {
+            seeds[n++] = i;
+        }
+        return n;
+    }
+    for (const char *p = text; *p && n < most; p++) {
+        char *end;
+        seeds[n++] = strtoull(p, &end, 10);
+        if (end == p || (*end && *end != ',') || *p == '-') {
+            return bad_seeds(run, text);
+        }
+        p = end;
+        if (!*p) {
+            return n;
+        }
+    }
+    return bad_seeds(run, text);
+}
+
+int ae_run_print_seeds(ae_run *run, const char *metric, const double *results, int n)
+{
+    double sum = 0, squares = 0;
+    ae_json *whole = ae_json_new_object(), *list = ae_json_new_array();
+    for (int i = 0; i < n; i++) {
+        sum += results[i];
+        ae_json_add(list, NULL, ae_json_new_double(results[i]));
+    }
+    for (int i = 0; i < n; i++) {
+        squares += (results[i] - sum / n) * (results[i] - sum / n);
+    }
+    double deviation = n > 1 ? sqrt(squares / (n - 1)) : (double)NAN;
+    ae_json_set_string(whole, "metric", metric);
+    ae_json_set(whole, "results", list);
+    ae_json_set_double(whole, "mean", sum / n);
+    ae_json_set_double(whole, "standard_deviation", deviation);
+    if (run->json) {
+        return ae_run_print_json(run, whole);
+    }
+    ae_json_free(whole);
+    fprintf(run->out, "%s over %d seeds: %.4f +- %.4f\n", metric, n, sum / n, deviation);
+    return 0;
+}
+
+int ae_run_refuse(ae_run *run, const char *output, const char *resume)
+{
+    bool same = resume && strcmp(resume, output) == 0;
+    if (same || ae_options_flag(run->options, "force") || ae_options_flag(run->options, "dry-run") ||
+        access(output, F_OK) != 0) {
+        return 0;
+    }
+    return ae_err_set(&run->error, AE_E_STATE, "%s exists; --resume %s goes on with it, --force overwrites it", output,
+                      output);
+}

@@ -1,0 +1,56 @@
+/* How a training run begins: from a recipe, from weights (--init), or from its own checkpoint (--resume). */
+#ifndef AE_APPS_RUN_START_H
+#define AE_APPS_RUN_START_H
+
+#include "apps/model_door.h"
+#include "apps/recipes.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define AE_START_OPTIONS                                                                                               \
+    "model", "set", "encoder", "dropout", "init", "resume", "tokenizer", "config", "print-config", "plugin"
+
+typedef struct ae_run_start {
+    const ae_recipe *recipe; /* NULL: a configuration of one's own */
+    char family[64];         /* "bert" */
+    const char *resume;      /* --resume, or NULL */
+    const char *init;        /* --init, or NULL */
+} ae_run_start;
+
+/* Reads --config, chooses the model and fills the door's configuration, tokenizer (NULL when nothing gave one) and
+ * settings; recipe and stored values are laid below the command line. `stage` is "pretrain" or "finetune". Returns 0,
+ * or -1 and run->error. */
+AE_API int ae_run_choose(ae_run *run, ae_run_start *s, ae_door *d, const char *stage);
+
+/* What the data demand of the model. */
+typedef struct ae_run_needs {
+    const char *objective;   /* "mlm_nsp", "mlm", "lm", "classes", "regression" */
+    int texts;               /* of a labelled example: 1 or 2; 0 for instances */
+    int64_t seq;             /* tokens of a sequence */
+    const ae_labels *labels; /* classes; NULL elsewhere */
+} ae_run_needs;
+
+/* The row of the zoo that serves the needs; NULL and run->error. */
+AE_API const ae_zoo_model *ae_run_row(ae_run *run, const ae_run_start *s, const ae_run_needs *needs);
+
+/* Fits the configuration to the needs (vocabulary, labels, positions), builds the model with the seed, and loads
+ * --init's or --resume's weights. Returns 0, or -1 and run->error. */
+AE_API int ae_run_build(ae_run *run, const ae_run_start *s, ae_door *d, const ae_run_needs *needs, uint64_t seed);
+
+/* --seeds "A..B" or "A,B,C": how many there are (at most `most`), written to seeds; without it the one of --seed. -1
+ * and run->error. */
+AE_API int ae_run_seeds(ae_run *run, uint64_t *seeds, int most);
+
+/* Refuses an output that exists, unless --force, --dry-run or --resume of the same file is given: before data are
+ * built. */
+AE_API int ae_run_refuse(ae_run *run, const char *output, const char *resume);
+
+/* Prints the results of several seeds with mean and standard deviation (of the sample). Returns 0, or -1. */
+AE_API int ae_run_print_seeds(ae_run *run, const char *metric, const double *results, int n);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
