@@ -1,5 +1,6 @@
 #include "zoo/zoo.h"
 #include "zoo/bert.h"
+#include "zoo/composed.h"
 #include "zoo/gpt2.h"
 #include "zoo/infersent.h"
 
@@ -102,6 +103,7 @@ static const struct {
     {ae_bert_models, &ae_bert_model_count},
     {ae_infersent_models, &ae_infersent_model_count},
     {ae_gpt2_models, &ae_gpt2_model_count},
+    {ae_composed_models, &ae_composed_model_count},
 };
 
 enum { FAMILIES = sizeof families / sizeof families[0] };
@@ -137,7 +139,7 @@ const ae_zoo_model *ae_zoo_find(const char *class_name)
 {
     const ae_zoo_model *model;
     for (int i = 0; (model = ae_zoo_at(i)) != NULL; i++) {
-        if (names(class_name, model->class_name)) {
+        if (names(class_name, model->class_name) || (model->alias && names(class_name, model->alias))) {
             return model;
         }
     }

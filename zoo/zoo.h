@@ -52,7 +52,8 @@ typedef struct ae_zoo_model {
     const char *name;       /* "bert" */
     const char *class_name; /* "BertForPreTraining", as in "architectures" of config.json */
     const char *paper;
-    size_t size; /* of the model's struct */
+    const char *alias; /* another name that ae_zoo_find takes; NULL for none */
+    size_t size;       /* of the model's struct */
     /* Builds parameters into m and fills self (size zeroed bytes) from a configuration; errors stick in m. `kind` is
      * the row's own: which of the models that share this function it is, as their file numbers them. */
     void (*build)(ae_model *m, void *self, const ae_json *config, int kind);
