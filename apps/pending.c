@@ -3,21 +3,114 @@
 #include "datasets/labelled.h"
 #define W __attribute__((weak))
 #define NO(e) (ae_err_set(e, AE_E_UNSUPPORTED, "not in this tree yet"), NULL)
-W ae_tokenizer *ae_tokenizer_from_json(const ae_json *j, ae_err *e) { (void)j; return NO(e); }
-W void ae_tokenizer_free(ae_tokenizer *t) { (void)t; }
-W ae_tokenizer *ae_tokenizer_open(const char *p, const ae_tokenizer_options *o, ae_err *e) { (void)p; (void)o; return NO(e); }
-W uint64_t ae_tokenizer_hash(const ae_tokenizer *t) { (void)t; return 0; }
-W int32_t ae_tokenizer_size(const ae_tokenizer *t) { (void)t; return 0; }
-W int32_t ae_tokenizer_role(const ae_tokenizer *t, ae_token_role r) { (void)t; (void)r; return -1; }
-W const char *ae_tokenizer_kind(const ae_tokenizer *t) { (void)t; return ""; }
-W ae_json *ae_tokenizer_json(const ae_tokenizer *t, ae_err *e) { (void)t; return NO(e); }
-W char *ae_tokenizer_decode(const ae_tokenizer *t, const int32_t *i, int64_t c, bool s, size_t *b, ae_err *e) { (void)t; (void)i; (void)c; (void)s; (void)b; return NO(e); }
-W ae_labels *ae_labels_from_json(const ae_json *j, ae_err *e) { (void)j; return NO(e); }
-W ae_labels *ae_labels_of(const ae_table *t, ae_err *e) { (void)t; return NO(e); }
-W void ae_labels_free(ae_labels *l) { (void)l; }
-W void ae_table_free(ae_table *t) { (void)t; }
-W ae_table *ae_table_open(const char *p, const ae_table_options *o, ae_err *e) { (void)p; (void)o; return NO(e); }
-W ae_dataset *ae_labelled_new(const ae_table *t, const ae_tokenizer *k, const ae_labels *l, const ae_labelled_options *o, ae_labelled_report *r, ae_err *e) { (void)t; (void)k; (void)l; (void)o; (void)r; return NO(e); }
-W ae_dataset *ae_instances_open(const char *p, const ae_masking *m, ae_json **a, ae_tokenizer **t, ae_err *e) { (void)p; (void)m; (void)a; (void)t; return NO(e); }
-W ae_instance_options ae_instance_defaults(const char *o) { (void)o; return (ae_instance_options){0}; }
-W int ae_instances_build(const char *const *p, int n, const ae_tokenizer *t, const ae_instance_options *o, const char *u, int (*g)(void *s, int64_t d, int64_t a), void *s, ae_build_report *r, ae_err *e) { (void)p; (void)n; (void)t; (void)o; (void)u; (void)g; (void)s; (void)r; (void)NO(e); return -1; }
+W ae_tokenizer *ae_tokenizer_from_json(const ae_json *j, ae_err *e)
+{
+    (void)j;
+    return NO(e);
+}
+W void ae_tokenizer_free(ae_tokenizer *t)
+{
+    (void)t;
+}
+W ae_tokenizer *ae_tokenizer_open(const char *p, const ae_tokenizer_options *o, ae_err *e)
+{
+    (void)p;
+    (void)o;
+    return NO(e);
+}
+W uint64_t ae_tokenizer_hash(const ae_tokenizer *t)
+{
+    (void)t;
+    return 0;
+}
+W int32_t ae_tokenizer_size(const ae_tokenizer *t)
+{
+    (void)t;
+    return 0;
+}
+W int32_t ae_tokenizer_role(const ae_tokenizer *t, ae_token_role r)
+{
+    (void)t;
+    (void)r;
+    return -1;
+}
+W const char *ae_tokenizer_kind(const ae_tokenizer *t)
+{
+    (void)t;
+    return "";
+}
+W ae_json *ae_tokenizer_json(const ae_tokenizer *t, ae_err *e)
+{
+    (void)t;
+    return NO(e);
+}
+W char *ae_tokenizer_decode(const ae_tokenizer *t, const int32_t *i, int64_t c, bool s, size_t *b, ae_err *e)
+{
+    (void)t;
+    (void)i;
+    (void)c;
+    (void)s;
+    (void)b;
+    return NO(e);
+}
+W ae_labels *ae_labels_from_json(const ae_json *j, ae_err *e)
+{
+    (void)j;
+    return NO(e);
+}
+W ae_labels *ae_labels_of(const ae_table *t, ae_err *e)
+{
+    (void)t;
+    return NO(e);
+}
+W void ae_labels_free(ae_labels *l)
+{
+    (void)l;
+}
+W void ae_table_free(ae_table *t)
+{
+    (void)t;
+}
+W ae_table *ae_table_open(const char *p, const ae_table_options *o, ae_err *e)
+{
+    (void)p;
+    (void)o;
+    return NO(e);
+}
+W ae_dataset *ae_labelled_new(const ae_table *t, const ae_tokenizer *k, const ae_labels *l,
+                              const ae_labelled_options *o, ae_labelled_report *r, ae_err *e)
+{
+    (void)t;
+    (void)k;
+    (void)l;
+    (void)o;
+    (void)r;
+    return NO(e);
+}
+W ae_dataset *ae_instances_open(const char *p, const ae_masking *m, ae_json **a, ae_tokenizer **t, ae_err *e)
+{
+    (void)p;
+    (void)m;
+    (void)a;
+    (void)t;
+    return NO(e);
+}
+W ae_instance_options ae_instance_defaults(const char *o)
+{
+    (void)o;
+    return (ae_instance_options){0};
+}
+W int ae_instances_build(const char *const *p, int n, const ae_tokenizer *t, const ae_instance_options *o,
+                         const char *u, int (*g)(void *s, int64_t d, int64_t a), void *s, ae_build_report *r, ae_err *e)
+{
+    (void)p;
+    (void)n;
+    (void)t;
+    (void)o;
+    (void)u;
+    (void)g;
+    (void)s;
+    (void)r;
+    (void)NO(e);
+    return -1;
+}

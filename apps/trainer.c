@@ -84,6 +84,10 @@ static int evaluate(ae_loop *l)
     if (l->average) {
         ae_average_swap(l->average);
     }
+    if (status == 0 && !isfinite(x.loss)) {
+        ae_progress_clear(&l->progress);
+        status = ae_loop_not_finite(l, "the validation loss is not finite");
+    }
     status = status == 0 ? log_evaluation(l, &x, value, better) : status;
     status = status == 0 ? ae_loop_hook(l, hooks_of(l)->evaluated, &x, NULL, x.loss) : status;
     ae_evaluation_free(&x);

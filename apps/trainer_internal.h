@@ -43,6 +43,9 @@ int ae_loop_dry_run(ae_loop *l);
 int ae_loop_step(ae_loop *l, double *loss);
 int ae_loop_backward(ae_loop *l, int64_t step, double *loss); /* gradients alone, for measuring */
 
+/* Ends the run: says what was not finite, and which weights are good. Returns -1. */
+int ae_loop_not_finite(ae_loop *l, const char *what);
+
 /* Calls a hook of the program. */
 int ae_loop_hook(const ae_loop *l, int (*hook)(void *user, const ae_moment *m), const ae_evaluation *x,
                  const char *path, double loss);

@@ -72,7 +72,7 @@ int ae_loop_backward(ae_loop *l, int64_t step, double *loss)
     return status;
 }
 
-static int not_finite(ae_loop *l, const char *what)
+int ae_loop_not_finite(ae_loop *l, const char *what)
 {
     char message[AE_ERR_MESSAGE_MAX];
     snprintf(message, sizeof message, "%s", what);
@@ -93,16 +93,16 @@ int ae_loop_step(ae_loop *l, double *loss)
 {
     if (ae_loop_backward(l, l->t->step, loss) != 0) {
         ae_model_zero_grad(l->t->door->model);
-        return l->run->error.code == AE_E_NONFINITE ? not_finite(l, l->run->error.message) : -1;
+        return l->run->error.code == AE_E_NONFINITE ? ae_loop_not_finite(l, l->run->error.message) : -1;
     }
     if (!isfinite(*loss)) {
         ae_model_zero_grad(l->t->door->model);
-        return not_finite(l, "the loss is not finite");
+        return ae_loop_not_finite(l, "the loss is not finite");
     }
     l->lr = ae_schedule_rate(&l->schedule, l->t->step);
     if (ae_optimizer_step(l->optimizer, l->graph, l->lr) != 0) {
         const ae_err *e = ae_graph_error(l->graph);
-        return e->code == AE_E_NONFINITE ? not_finite(l, e->message) : graph_error(l);
+        return e->code == AE_E_NONFINITE ? ae_loop_not_finite(l, e->message) : graph_error(l);
     }
     l->grad_norm = ae_optimizer_report(l->optimizer).grad_norm;
     l->t->step++;

@@ -53,6 +53,7 @@ static int make_groups(ae_h5 *f, const char *name, ae_err *e)
             continue;
         }
         hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
+        H5Pset_obj_track_times(creation, false); /* equal contents give equal bytes */
         H5Pset_link_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
         hid_t group = H5Gcreate2(f->file, part, H5P_DEFAULT, creation, H5P_DEFAULT);
         int result =
@@ -92,6 +93,7 @@ static int write_dataset(ae_h5 *f, const char *name, hid_t type, hid_t space, co
         return -1;
     }
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_obj_track_times(creation, false);
     H5Pset_layout(creation, H5D_CONTIGUOUS);
     H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER);
     hid_t dataset = H5Dcreate2(f->file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
