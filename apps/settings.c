@@ -43,6 +43,17 @@ static int set_one(ae_run *run, const char *name, const ae_json *value, ae_origi
     return status;
 }
 
+static bool takes_many(const ae_run *run, const char *name)
+{
+    for (int i = 0; i < ae_options_rows(run->options); i++) {
+        const ae_option *row = ae_options_row(run->options, i);
+        if (strcmp(row->name, name) == 0) {
+            return row->many;
+        }
+    }
+    return false;
+}
+
 static int set_value(ae_run *run, const char *name, const ae_json *value, ae_origin origin)
 {
     if (ae_json_type_of(value) == AE_JSON_OBJECT) {
@@ -53,6 +64,9 @@ static int set_value(ae_run *run, const char *name, const ae_json *value, ae_ori
     }
     if (ae_json_type_of(value) != AE_JSON_ARRAY) {
         return set_one(run, name, value, origin);
+    }
+    if (!takes_many(run, name)) {
+        return ae_err_set(&run->error, AE_E_VALUE, "%s takes one value, not an array", name);
     }
     for (const ae_json *m = ae_json_first(value); m; m = ae_json_next(m)) {
         if (set_one(run, name, m, origin) != 0) {
