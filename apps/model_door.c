@@ -2,6 +2,7 @@
 
 #include "apps/weights.h"
 #include "tensor/model_file.h"
+#include "zoo/composed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -297,7 +298,11 @@ int64_t ae_door_positions(const ae_door *d)
 
 bool ae_door_apart(const ae_door *d)
 {
-    return d->row->apart;
+    bool apart = d->row->apart;
+    if (strcmp(d->row->class_name, "Composed") == 0) {
+        ae_composed_objective(d->config, &apart);
+    }
+    return apart;
 }
 
 ae_tensor *ae_door_run(const ae_door *d, ae_graph *g, const ae_tensors *batch, ae_tensors *outputs, bool loss_only)

@@ -2,6 +2,7 @@
 
 #include "apps/optim_settings.h"
 #include "apps/settings.h"
+#include "zoo/composed.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -198,21 +199,6 @@ static void set_positions(const ae_run_start *s, ae_door *d, int64_t seq)
     }
 }
 
-/* The heads of a composed model by UER-py's names. */
-static void set_target(ae_json *config, const char *objective)
-{
-    ae_json *list = ae_json_new_array();
-    if (strncmp(objective, "mlm", 3) == 0) {
-        ae_json_add(list, NULL, ae_json_new_string("mlm"));
-    }
-    if (strcmp(objective, "mlm_nsp") == 0) {
-        ae_json_add(list, NULL, ae_json_new_string("sp"));
-    } else if (strncmp(objective, "mlm", 3) != 0) {
-        ae_json_add(list, NULL, ae_json_new_string(strcmp(objective, "lm") == 0 ? "lm" : "cls"));
-    }
-    ae_json_set(config, "target", list);
-}
-
 static int fit_config(ae_run *run, const ae_run_start *s, ae_door *d, const ae_run_needs *needs)
 {
     bool labelled = strcmp(needs->objective, "classes") == 0 || strcmp(needs->objective, "regression") == 0;
@@ -229,7 +215,10 @@ static int fit_config(ae_run *run, const ae_run_start *s, ae_door *d, const ae_r
         ae_json_set_string(d->config, "encoder", ae_options_text(run->options, "encoder"));
     }
     if (strcmp(s->family, "composed") == 0) {
-        set_target(d->config, needs->objective);
+        const char *objective = labelled ? "classes" : needs->objective;
+        if (ae_composed_aim(d->config, objective, &run->error) != 0) {
+            return -1;
+        }
     }
     return labelled ? ae_door_set_labels(d->config, needs->labels, &run->error) : 0;
 }
