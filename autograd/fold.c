@@ -209,10 +209,27 @@ static void load(const fold_plan *p, const char *x, int64_t step, int64_t n, lan
     }
 }
 
+static bool is_extreme(const fold_plan *p)
+{
+    return p->kind == AE_FOLD_MAX || p->kind == AE_FOLD_MIN;
+}
+
 /* Whether v may change an extreme: most elements lose at this first look. */
 static bool may_take(const fold_plan *p, lane v, lane best)
 {
     return p->floats ? !(v.f < best.f) : v.i >= best.i;
+}
+
+/* The extreme of n dense f32 into one result: the value first, its place only when it may count. */
+static void add_extreme(const fold_plan *p, const float *x, int64_t n, int64_t at, int64_t at_step, lanes *l)
+{
+    const ae_kernels *f = ae_kernels_get();
+    bool min = p->kind == AE_FOLD_MIN;
+    float best = min ? f->min(x, n) : f->max(x, n);
+    lane v = {.f = min ? -(double)best : (double)best};
+    if (n > 0 && may_take(p, v, l->value[0])) {
+        join(p, &l->value[0], &l->at[0], v, at + f->find(x, best, n) * at_step);
+    }
 }
 
 /* n elements into one result. */
@@ -223,7 +240,11 @@ static void add_row(const fold_plan *p, const char *x, int64_t step, int64_t n, 
         return;
     }
     lane v[AE_WIDE];
-    bool extreme = p->kind == AE_FOLD_MAX || p->kind == AE_FOLD_MIN;
+    bool extreme = is_extreme(p);
+    if (extreme && p->dtype == AE_F32 && step == 1) {
+        add_extreme(p, (const float *)(const void *)x, n, at, at_step, l);
+        return;
+    }
     int64_t size = (int64_t)ae_dtype_size(p->dtype);
     for (int64_t i = 0; i < n; i += AE_WIDE) {
         int64_t m = n - i < AE_WIDE ? n - i : AE_WIDE;
@@ -256,7 +277,7 @@ static void add_columns(const fold_plan *p, const char *x, int64_t step, int64_t
         return;
     }
     lane v[AE_WIDE];
-    bool extreme = p->kind == AE_FOLD_MAX || p->kind == AE_FOLD_MIN;
+    bool extreme = is_extreme(p);
     load(p, x, step, n, v);
     for (int64_t i = 0; i < n; i++) {
         if (extreme && !may_take(p, v[i], l->value[i])) {
@@ -316,9 +337,49 @@ static int64_t sum_columns_by_fours(const float *x, int64_t row, int64_t rows, i
     return r;
 }
 
+/* Whether steps over the reduced axes come in the order of their places, so that the first of equals is met first. */
+static bool places_rise(const fold_plan *p)
+{
+    for (int i = 0; i + 1 < p->gone_count; i++) {
+        if (p->gone[i].to < p->gone[i + 1].to * p->gone[i + 1].n) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Extremes of dense f32 columns, with the number of the row where each one stands. */
+static void extreme_columns(const fold_plan *p, const block *b, int64_t from, int64_t to, lanes *l)
+{
+    const ae_kernels *f = ae_kernels_get();
+    bool min = p->kind == AE_FOLD_MIN;
+    float best[AE_WIDE];
+    int32_t row[AE_WIDE] = {0};
+    for (int64_t r = from; r < to; r++) {
+        int64_t offset, at;
+        locate(p->gone, p->gone_count, r, &offset, &at);
+        const float *x = (const float *)(const void *)p->data + offset + b->x;
+        if (r == from) {
+            memcpy(best, x, (size_t)b->n * sizeof *best);
+        } else {
+            (min ? f->min_into : f->max_into)(x, (int32_t)(r - from), best, row, b->n);
+        }
+    }
+    for (int64_t i = 0; i < b->n && from < to; i++) {
+        int64_t offset, at;
+        locate(p->gone, p->gone_count, from + row[i], &offset, &at);
+        l->value[i].f = min ? -(double)best[i] : (double)best[i];
+        l->at[i] = at;
+    }
+}
+
 static void run_columns(const fold_plan *p, const block *b, int64_t from, int64_t to, lanes *l)
 {
     int64_t size = (int64_t)ae_dtype_size(p->dtype);
+    if (is_extreme(p) && p->dtype == AE_F32 && p->inner.x == 1 && to - from <= INT32_MAX && places_rise(p)) {
+        extreme_columns(p, b, from, to, l);
+        return;
+    }
     if (p->kind == AE_FOLD_SUM && p->dtype == AE_F32 && p->inner.x == 1 && p->gone_count == 1) {
         const float *x = (const float *)(const void *)p->data + b->x + from * p->gone[0].x;
         from += sum_columns_by_fours(x, p->gone[0].x, to - from, b->n, l);

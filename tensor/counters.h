@@ -44,6 +44,10 @@ extern "C" {
     ROW(AE_K_SUM_##ISA, "sum." isa)                                                                                    \
     ROW(AE_K_SUM_SQUARES_##ISA, "sum_squares." isa)                                                                    \
     ROW(AE_K_MAX_##ISA, "max." isa)                                                                                    \
+    ROW(AE_K_MIN_##ISA, "min." isa)                                                                                    \
+    ROW(AE_K_MAX_INTO_##ISA, "max_into." isa)                                                                          \
+    ROW(AE_K_MIN_INTO_##ISA, "min_into." isa)                                                                          \
+    ROW(AE_K_FIND_##ISA, "find." isa)                                                                                  \
     ROW(AE_K_EXP_SHIFT_##ISA, "exp_shift." isa)                                                                        \
     ROW(AE_K_SOFTMAX_##ISA, "softmax." isa)                                                                            \
     ROW(AE_K_SOFTMAX_BACKWARD_##ISA, "softmax_backward." isa)                                                          \

@@ -81,6 +81,15 @@ typedef struct ae_kernels {
     double (*sum)(const float *x, int64_t n);
     double (*sum_squares)(const float *x, int64_t n);
     float (*max)(const float *x, int64_t n); /* NaN when there is one; -inf for n = 0 */
+    float (*min)(const float *x, int64_t n); /* likewise; inf for n = 0 */
+
+    /* Running extremes of n columns: where x is larger (smaller) than best, or NaN and best is not, best = x and
+     * at = mark. */
+    void (*max_into)(const float *x, int32_t mark, float *best, int32_t *at, int64_t n);
+    void (*min_into)(const float *x, int32_t mark, float *best, int32_t *at, int64_t n);
+
+    /* The first element equal to v, or the first NaN when v is NaN; n when there is none. */
+    int64_t (*find)(const float *x, float v, int64_t n);
 
     /* ---- softmax, one row ----
      * A row of -inf alone, or with +inf or NaN in it, gives NaN, as in PyTorch. */

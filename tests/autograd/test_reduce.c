@@ -1,5 +1,6 @@
 /* Reductions and their gradients against numbers computed apart, in every dtype, with empty extents, NaN and bad input;
  * and that the number of threads changes no bit. */
+#include "tensor/kernels.h"
 #include "tensor/threads.h"
 
 #include "op_values.h"
@@ -186,6 +187,68 @@ static void integers_and_bool(void **state)
     assert_true(ae_item_i64(ae_argmin(g, big, 0, false)) == 0);
 }
 
+/* Many equal values and some NaN, over blocks and pieces and in every order of the axes in memory: the value and the
+ * row-major place of the first, as a plain search finds them. */
+static void check_extremes(ae_tensor *x, int axis)
+{
+    ae_tensor *places[2] = {ae_argmax(g, x, axis, false), ae_argmin(g, x, axis, false)};
+    ae_tensor *found[2] = {ae_max(g, x, 1, &axis, false), ae_min(g, x, 1, &axis, false)};
+    int64_t n = x->shape[axis], kept = x->shape[1 - axis];
+    for (int64_t i = 0; i < 2 * kept; i++) {
+        bool min = i >= kept;
+        int64_t want = 0;
+        double best = NAN;
+        for (int64_t k = 0; k < n; k++) {
+            int64_t at[2] = {axis ? i % kept : k, axis ? k : i % kept};
+            double v = (double)((const float *)x->data)[at[0] * x->strides[0] + at[1] * x->strides[1]];
+            if (k == 0 || (!isnan(best) && (isnan(v) || (min ? v < best : v > best)))) {
+                best = v;
+                want = k;
+            }
+        }
+        double got = ae_get_f64(found[min], i % kept);
+        assert_true(got == best || (isnan(got) && isnan(best)));
+        assert_int_equal(ae_get_i64(places[min], i % kept), want);
+    }
+}
+
+static void extremes_of_many_equals(void **state)
+{
+    (void)state;
+    static const char *const shapes[] = {"3,700", "700,3", "300,517", "2,40000", "40000,2", "1,5"};
+    for (int isa = 0; isa < ae_kernels_count(); isa++) {
+        assert_int_equal(ae_kernels_select(ae_kernels_at(isa)->name), 0);
+        for (int s = 0; s < 6; s++) {
+            ae_tensor *x = ladder(AE_F32, shapes[s]);
+            for (int64_t i = 0; i < ae_numel(x); i++) {
+                int64_t draw = i * 7919 % 1013;
+                ae_set_f64(x, i, draw == 0 && s % 2 ? NAN : draw % 5 == 4 ? -INFINITY : (double)(draw % 5));
+            }
+            for (int axis = 0; axis < 2; axis++) {
+                check_extremes(x, axis);
+                check_extremes(ae_transpose(g, x, 0, 1), axis);
+                check_extremes(ae_slice(g, x, 1, 0, INT64_MAX, 2), axis);
+            }
+        }
+        ae_graph_begin(g, AE_TRAIN);
+    }
+    ae_kernels_select(NULL);
+}
+
+/* Two axes reduced together whose order in memory is not that of their places: the first place gets the gradient. */
+static void extremes_over_permuted_axes(void **state)
+{
+    (void)state;
+    ae_tensor *x = ladder(AE_F32, "2,3,4");
+    for (int64_t i = 0; i < 24; i++) {
+        ae_set_f64(x, i, i == 4 || i == 12 ? 2.0 : 1.0); /* places 2 and 1 of (3,2): 12 comes first */
+    }
+    ae_requires_grad(g, x);
+    ae_tensor *y = ae_max(g, ae_permute(g, x, (int[]){1, 0, 2}), 2, (int[]){0, 1}, false);
+    ae_backward(g, ae_sum(g, y, 0, NULL, false), 0);
+    expect(x->grad, "[2,3,4]", 24, (double[24]){0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+}
+
 static void extremes_take_the_first_and_pass_nan_on(void **state)
 {
     (void)state;
@@ -324,6 +387,8 @@ int main(void)
         cmocka_unit_test_setup(norms_and_extremes, begin_step),
         cmocka_unit_test_setup(integers_and_bool, begin_step),
         cmocka_unit_test_setup(extremes_take_the_first_and_pass_nan_on, begin_step),
+        cmocka_unit_test_setup(extremes_of_many_equals, begin_step),
+        cmocka_unit_test_setup(extremes_over_permuted_axes, begin_step),
         cmocka_unit_test_setup(derivatives_where_a_root_is_zero, begin_step),
         cmocka_unit_test_setup(empty_extents, begin_step),
         cmocka_unit_test_setup(long_sums_are_accurate, begin_step),

@@ -428,16 +428,19 @@ static void vectors(void)
         double sum = 0;
         double squares = 0;
         double largest = -INFINITY;
+        double smallest = INFINITY;
         for (int64_t i = 0; i < n; i++) {
             dot += (double)a[i] * (double)b[i];
             sum += (double)a[i];
             squares += (double)a[i] * (double)a[i];
             largest = fmax(largest, (double)a[i]);
+            smallest = fmin(smallest, (double)a[i]);
         }
         assert_true(fabs(k->dot(a, b, n) - dot) <= 1e-11 * (double)(n + 1));
         assert_true(fabs(k->sum(a, n) - sum) <= 1e-11 * (double)(n + 1));
         assert_true(fabs(k->sum_squares(a, n) - squares) <= 1e-11 * (double)(n + 1));
         assert_true((double)k->max(a, n) == largest);
+        assert_true((double)k->min(a, n) == smallest);
         float *y = result();
         k->add(a, b, y, n);
         check_guards(n);
@@ -461,26 +464,76 @@ static void vectors(void)
     }
 }
 
-static void maximum_of_specials(void)
+static void extremes_of_specials(void)
 {
     float x[40];
     fill(x, 40, -1, 1);
     for (int64_t at = 0; at < 40; at++) {
         float kept = x[at];
         x[at] = NAN;
-        assert_true(isnan(k->max(x, 40)));
+        assert_true(isnan(k->max(x, 40)) && isnan(k->min(x, 40)));
+        assert_true(k->find(x, NAN, 40) == at);
         x[at] = INFINITY;
-        assert_true(k->max(x, 40) == INFINITY);
+        assert_true(k->max(x, 40) == INFINITY && k->min(x, 40) < 1);
         x[at] = 2;
         assert_true(k->max(x, 40) == 2);
         x[at] = -INFINITY;
-        assert_true(k->max(x, 40) < 1);
+        assert_true(k->max(x, 40) < 1 && k->min(x, 40) == -INFINITY);
         x[at] = kept;
     }
     for (int i = 0; i < 40; i++) {
         x[i] = -INFINITY;
     }
-    assert_true(k->max(x, 40) == -INFINITY);
+    assert_true(k->max(x, 40) == -INFINITY && k->min(x, 40) == -INFINITY);
+}
+
+static void first_of_equals_is_found(void)
+{
+    static float x[MAX_N];
+    for (int s = 0; s < SIZES; s++) {
+        int64_t n = size_at(s);
+        memset(x, 0, sizeof x);
+        assert_true(k->find(x, 1, n) == n && k->find(x, NAN, n) == n);
+        for (int64_t at = n - 1; at >= 0; at -= 1 + n / 7) { /* from the back: those behind are hits too */
+            x[at] = 2;
+            assert_true(k->find(x, 2, n) == at);
+        }
+    }
+}
+
+/* Running extremes of columns take a larger value and the first NaN, and keep the mark of the first of equals. */
+static void columns_keep_their_extremes(void)
+{
+    static float rows[5][MAX_N];
+    static int32_t at[MAX_N];
+    for (int s = 0; s < SIZES; s++) {
+        int64_t n = size_at(s);
+        float *best = result();
+        for (int min = 0; min < 2; min++) {
+            for (int r = 0; r < 5; r++) {
+                for (int64_t i = 0; i < n; i++) {
+                    int64_t draw = (i * 7 + r * 3 + i * r) % 11;
+                    rows[r][i] = draw == 10 ? NAN : (float)(draw / 2);
+                    at[i] = r == 0 ? 0 : at[i];
+                }
+                if (r == 0) {
+                    memcpy(best, rows[0], (size_t)n * sizeof *best);
+                } else {
+                    (min ? k->min_into : k->max_into)(rows[r], r, best, at, n);
+                }
+            }
+            check_guards(n);
+            for (int64_t i = 0; i < n; i++) {
+                int want = 0;
+                for (int r = 1; r < 5 && !isnan(rows[want][i]); r++) {
+                    bool beats = min ? rows[r][i] < rows[want][i] : rows[r][i] > rows[want][i];
+                    want = beats || isnan(rows[r][i]) ? r : want;
+                }
+                assert_true(at[i] == want);
+                assert_true(best[i] == rows[want][i] || isnan(rows[want][i]));
+            }
+        }
+    }
 }
 
 /* ---- softmax and its relatives ---- */
@@ -1163,7 +1216,9 @@ EACH_ISA(backward_sizes)
 EACH_ISA(relu_backward_is_a_choice)
 EACH_ISA(conversions)
 EACH_ISA(vectors)
-EACH_ISA(maximum_of_specials)
+EACH_ISA(extremes_of_specials)
+EACH_ISA(first_of_equals_is_found)
+EACH_ISA(columns_keep_their_extremes)
 EACH_ISA(softmax_rows)
 EACH_ISA(softmax_of_specials)
 EACH_ISA(cross_entropy_rows)
@@ -1189,7 +1244,9 @@ int main(void)
         cmocka_unit_test(each_relu_backward_is_a_choice),
         cmocka_unit_test(each_conversions),
         cmocka_unit_test(each_vectors),
-        cmocka_unit_test(each_maximum_of_specials),
+        cmocka_unit_test(each_extremes_of_specials),
+        cmocka_unit_test(each_first_of_equals_is_found),
+        cmocka_unit_test(each_columns_keep_their_extremes),
         cmocka_unit_test(each_softmax_rows),
         cmocka_unit_test(each_softmax_of_specials),
         cmocka_unit_test(each_cross_entropy_rows),
