@@ -202,6 +202,7 @@ static const ae_option table[] = {
      .low = 0,
      .high = 1e9,
      .help = "stop after so many evaluations in a row without a new best; 0: never"},
+    {.name = "plot", .kind = AE_OPTION_FLAG, .help = "draw the loss over the steps when the run ends"},
     {.name = "plugin",
      .kind = AE_OPTION_FILE,
      .many = true,

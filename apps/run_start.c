@@ -76,10 +76,10 @@ static int from_file(ae_run *run, ae_run_start *s, ae_door *d, const char *path)
 /* What may be given beside --resume: how long, where to, and how it is shown. Everything else the checkpoint says. */
 static bool may_change(const char *name)
 {
-    static const char *const names[] = {AE_BUDGET_OPTIONS, "resume",     "output",    "force",   "quiet",   "verbose",
-                                        "progress",        "json",       "threads",   "keep",    "dry-run", "data",
-                                        "corpus",          "valid",      "train",     "test",    "plugin",  "help",
-                                        "print-config",    "save-every", "log-every", "patience"};
+    static const char *const names[] = {AE_BUDGET_OPTIONS, "resume",     "output",    "force",    "quiet",   "verbose",
+                                        "progress",        "json",       "threads",   "keep",     "dry-run", "data",
+                                        "corpus",          "valid",      "train",     "test",     "plugin",  "help",
+                                        "print-config",    "save-every", "log-every", "patience", "plot"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i]) == 0) {
             return true;

@@ -1,6 +1,7 @@
 #include "apps/trainer_internal.h"
 
 #include "apps/bench.h"
+#include "apps/loss_plot.h"
 #include "apps/stop_signal.h"
 #include "tensor/onednn.h"
 
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AHEAD = 2, SAVE_SECONDS = 600 };
+enum { AHEAD = 2, SAVE_SECONDS = 600, PLOT_WIDTH = 64, PLOT_HEIGHT = 14 };
 
 int ae_loop_hook(const ae_loop *l, int (*hook)(void *user, const ae_moment *m), const ae_evaluation *x,
                  const char *path, double loss)
@@ -163,6 +164,14 @@ static void say_end(ae_loop *l, bool stop)
     }
 }
 
+static int plot(ae_loop *l)
+{
+    char path[AE_RUN_PATH];
+    return ae_run_path(l->t->output, "log.jsonl", path, &l->run->error) == 0
+               ? ae_loss_plot(l->run->log, path, PLOT_WIDTH, PLOT_HEIGHT, &l->run->error)
+               : -1;
+}
+
 static int run_loop(ae_loop *l)
 {
     bool stop = false;
@@ -179,7 +188,7 @@ static int run_loop(ae_loop *l)
         }
     }
     say_end(l, stop);
-    return 0;
+    return ae_options_flag(l->run->options, "plot") ? plot(l) : 0;
 }
 
 /* ---- setting up ---------------------------------------------------------------------------------------------------------------- */

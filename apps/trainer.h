@@ -14,7 +14,7 @@ extern "C" {
 /* The options that ae_train reads, for lists of options. */
 #define AE_TRAIN_OPTIONS                                                                                               \
     AE_OPTIM_OPTIONS, AE_BUDGET_OPTIONS, "accumulate", "batch", "dry-run", "ema", "eval-every", "force", "keep",       \
-        "log-every", "metric", "output", "patience", "precision", "progress", "quiet", "save-every", "seed",           \
+        "log-every", "metric", "output", "patience", "plot", "precision", "progress", "quiet", "save-every", "seed",   \
         "threads", "verbose"
 
 /* Where a run stands when a hook is called. */

@@ -217,13 +217,15 @@ static void test_learns(void **state)
 {
     (void)state;
     savings = evaluations = 0;
-    assert_int_equal(toy_run(COMMON "-o %s --log-every 6 --keep 2", path_of("a.h5")), 0);
+    assert_int_equal(toy_run(COMMON "-o %s --log-every 6 --keep 2 --plot", path_of("a.h5")), 0);
     double best;
     assert_int_equal(sscanf(out_text, "loss %lf", &best), 1);
     assert_true(best < 1.2); /* it begins at ln 11 = 2.4 */
     assert_int_equal(count_lines(path_of("a.log.jsonl"), "\"kind\":\"step\""), 10);
     assert_int_equal(count_lines(path_of("a.log.jsonl"), "\"kind\":\"evaluation\""), 3);
     assert_int_equal(evaluations, 3);
+    assert_non_null(strstr(log_text, "60 steps  (* training, o validation)"));
+    assert_non_null(strchr(log_text, '*'));
     assert_int_equal(savings, 3);
     assert_int_equal(access(path_of("a.best.h5"), F_OK), 0);
     assert_int_equal(access(path_of("a.step-60.h5"), F_OK), 0);
