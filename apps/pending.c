@@ -1,6 +1,5 @@
 /* Weak stand-ins until the tokenizers and datasets are in the tree. */
 #include "datasets/instances.h"
-#include "datasets/labelled.h"
 #define W __attribute__((weak))
 #define NO(e) (ae_err_set(e, AE_E_UNSUPPORTED, "not in this tree yet"), NULL)
 W ae_tokenizer *ae_tokenizer_from_json(const ae_json *j, ae_err *e)
@@ -53,40 +52,6 @@ W char *ae_tokenizer_decode(const ae_tokenizer *t, const int32_t *i, int64_t c, 
     (void)b;
     return NO(e);
 }
-W ae_labels *ae_labels_from_json(const ae_json *j, ae_err *e)
-{
-    (void)j;
-    return NO(e);
-}
-W ae_labels *ae_labels_of(const ae_table *t, ae_err *e)
-{
-    (void)t;
-    return NO(e);
-}
-W void ae_labels_free(ae_labels *l)
-{
-    (void)l;
-}
-W void ae_table_free(ae_table *t)
-{
-    (void)t;
-}
-W ae_table *ae_table_open(const char *p, const ae_table_options *o, ae_err *e)
-{
-    (void)p;
-    (void)o;
-    return NO(e);
-}
-W ae_dataset *ae_labelled_new(const ae_table *t, const ae_tokenizer *k, const ae_labels *l,
-                              const ae_labelled_options *o, ae_labelled_report *r, ae_err *e)
-{
-    (void)t;
-    (void)k;
-    (void)l;
-    (void)o;
-    (void)r;
-    return NO(e);
-}
 W ae_dataset *ae_instances_open(const char *p, const ae_masking *m, ae_json **a, ae_tokenizer **t, ae_err *e)
 {
     (void)p;
@@ -113,4 +78,32 @@ W int ae_instances_build(const char *const *p, int n, const ae_tokenizer *t, con
     (void)r;
     (void)NO(e);
     return -1;
+}
+W int ae_tokenizer_encode(const ae_tokenizer *t, const char *text, size_t bytes, const ae_encode_options *o,
+                          ae_encoding *out, ae_err *e)
+{
+    (void)t;
+    (void)text;
+    (void)bytes;
+    (void)o;
+    (void)out;
+    (void)NO(e);
+    return -1;
+}
+W int ae_tokenizer_encode_pair(const ae_tokenizer *t, const char *a, size_t a_bytes, const char *b, size_t b_bytes,
+                               const ae_encode_options *o, ae_encoding *out, ae_err *e)
+{
+    (void)t;
+    (void)a;
+    (void)a_bytes;
+    (void)b;
+    (void)b_bytes;
+    (void)o;
+    (void)out;
+    (void)NO(e);
+    return -1;
+}
+W void ae_encoding_free(ae_encoding *x)
+{
+    *x = (ae_encoding){0};
 }

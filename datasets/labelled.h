@@ -16,7 +16,8 @@ typedef enum ae_layout {
 
 typedef struct ae_labelled_options {
     const char *objective; /* "classes", "regression", "none" (no labels) */
-    int64_t seq;           /* tokens of an example at most, special ones included; longer ones are cut, longest first */
+    int64_t seq; /* tokens of a sequence at most, special ones included: longer ones are cut, the longer text of
+                    a pair first; 0: no limit */
     ae_layout layout;
     bool no_special; /* do not put special tokens around */
 } ae_labelled_options;
@@ -27,9 +28,15 @@ typedef struct ae_labelled_report {
     int64_t tokens;
 } ae_labelled_report;
 
-/* `labels` gives the classes their numbers (NULL unless "classes"). An unseen label, and a score that is no number, are
- * errors with file and line. An empty text gives the special tokens alone (or one pad token, of length 1, where there
- * are none). The table and the tokenizer may go afterwards, the labels too. */
+/* `labels` gives the classes their numbers (NULL unless "classes"). Errors with file and line: an unseen label (the
+ * classes are named), a score that is no finite number. Also refused: a table without labels when there is something to
+ * learn, a seq too small for the special tokens, an unknown objective. An empty text gives the special tokens alone (or
+ * one pad token, of length 1, where there are none). The table and the tokenizer may go afterwards, the labels too;
+ * `report` may be NULL.
+ *
+ * Batches have the tensors that `layout` names, and labels: (B) i64 of classes, (B) f32 of scores. T is rounded up as
+ * ae_collate says, but not beyond seq. An example's length is that of the longer text where texts are apart. A
+ * tokenizer without a pad token pads with 0. */
 AE_API ae_dataset *ae_labelled_new(const ae_table *table, const ae_tokenizer *t, const ae_labels *labels,
                                    const ae_labelled_options *options, ae_labelled_report *report, ae_err *e);
 
