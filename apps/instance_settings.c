@@ -50,7 +50,7 @@ static int check(ae_run *run)
 
 int ae_instance_settings(ae_run *run, const char *objective, const char **exclude, int most, ae_instance_options *x)
 {
-    static const char *const units[] = {"auto", "sentence", "document", NULL};
+    static const char *const units[] = {"auto", "sentence", "line", NULL};
     const ae_options *o = run->options;
     double short_seq = ae_options_real(o, "short-seq");
     if (check(run) != 0) {
