@@ -52,33 +52,6 @@ W char *ae_tokenizer_decode(const ae_tokenizer *t, const int32_t *i, int64_t c, 
     (void)b;
     return NO(e);
 }
-W ae_dataset *ae_instances_open(const char *p, const ae_masking *m, ae_json **a, ae_tokenizer **t, ae_err *e)
-{
-    (void)p;
-    (void)m;
-    (void)a;
-    (void)t;
-    return NO(e);
-}
-W ae_instance_options ae_instance_defaults(const char *o)
-{
-    (void)o;
-    return (ae_instance_options){0};
-}
-W int ae_instances_build(const char *const *p, int n, const ae_tokenizer *t, const ae_instance_options *o,
-                         const char *u, int (*g)(void *s, int64_t d, int64_t a), void *s, ae_build_report *r, ae_err *e)
-{
-    (void)p;
-    (void)n;
-    (void)t;
-    (void)o;
-    (void)u;
-    (void)g;
-    (void)s;
-    (void)r;
-    (void)NO(e);
-    return -1;
-}
 W int ae_tokenizer_encode(const ae_tokenizer *t, const char *text, size_t bytes, const ae_encode_options *o,
                           ae_encoding *out, ae_err *e)
 {
@@ -106,4 +79,34 @@ W int ae_tokenizer_encode_pair(const ae_tokenizer *t, const char *a, size_t a_by
 W void ae_encoding_free(ae_encoding *x)
 {
     *x = (ae_encoding){0};
+}
+W bool ae_tokenizer_is_special(const ae_tokenizer *t, int32_t i)
+{
+    (void)t;
+    (void)i;
+    return false;
+}
+W bool ae_tokenizer_continues(const ae_tokenizer *t, int32_t i)
+{
+    (void)t;
+    (void)i;
+    return false;
+}
+W int64_t ae_tokenizer_special_count(const ae_tokenizer *t, bool p)
+{
+    (void)t;
+    (void)p;
+    return 0;
+}
+W int64_t ae_tokenizer_assemble(const ae_tokenizer *t, const int32_t *a, int64_t n, const int32_t *b, int64_t m,
+                                int32_t *i, uint8_t *y)
+{
+    (void)t;
+    (void)a;
+    (void)n;
+    (void)b;
+    (void)m;
+    (void)i;
+    (void)y;
+    return 0;
 }
