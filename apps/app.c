@@ -1,6 +1,7 @@
 #include "apps/app.h"
 
 #include "apps/command_table.h"
+#include "apps/plugin.h"
 #include "apps/usage.h"
 #include "tensor/threads.h"
 
@@ -46,6 +47,33 @@ int ae_run_print_json(ae_run *run, ae_json *result)
     free(text);
     return 0;
 }
+
+/* ---- encoders from outside ---------------------------------------------------------------------------------------- */
+
+const ae_encoder *const *ae_run_encoders(ae_run *run)
+{
+    if (run->plugins) {
+        return ae_plugins_encoders(run->plugins);
+    }
+    ae_plugins *p = ae_plugins_new(run->app ? run->app->encoders : NULL);
+    if (!p) {
+        ae_err_set(&run->error, AE_E_MEMORY, "no memory for plugins");
+        return NULL;
+    }
+    int status = ae_plugins_load_path(p, getenv("AESOP_PLUGIN_PATH"), &run->error);
+    int count = run->options && ae_options_has(run->options, "plugin") ? ae_options_count(run->options, "plugin") : 0;
+    for (int i = 0; i < count && status == 0; i++) {
+        status = ae_plugins_load(p, ae_options_nth(run->options, "plugin", i), &run->error);
+    }
+    if (status != 0) {
+        ae_plugins_free(p);
+        return NULL;
+    }
+    run->plugins = p;
+    return ae_plugins_encoders(p);
+}
+
+/* ---- errors --------------------------------------------------------------------------------------------------------- */
 
 /* Prints run->error to the log, and to `out` too when JSON was asked for; returns the exit status. */
 static int report_error(ae_run *run)
@@ -152,6 +180,8 @@ static int start(ae_run *run, int argc, char *const *argv)
     ae_options *options = ae_options_new(run->command->options, run->command->own, &run->error);
     run->options = options;
     int status = options ? run_command(run, options, argc - words, argv + words) : -1;
+    ae_plugins_free(run->plugins);
+    run->plugins = NULL;
     ae_options_free(options);
     run->options = NULL;
     return status;

@@ -7,6 +7,7 @@
 
 #include "apps/options.h"
 #include "tensor/json.h"
+#include "zoo/encoder.h"
 
 #include <stdio.h>
 
@@ -53,6 +54,7 @@ struct ae_run {
     ae_err error;
     const char *error_file; /* the input file that the error is about, and its line; NULL and 0 for none; borrowed */
     int64_t error_line;
+    struct ae_plugins *plugins; /* NULL until ae_run_encoders loaded them (apps/plugin.h) */
 };
 
 /* What a program adds to Aesop. All zero bytes add nothing. */
@@ -60,6 +62,7 @@ struct ae_app {
     const char *name;                      /* how the program calls itself; NULL for "aesop" */
     const ae_command *const *commands;     /* further subcommands, NULL at the end; one with a known name replaces it */
     const struct ae_training_hooks *hooks; /* what the training loop calls (apps/trainer.h); NULL for none */
+    const ae_encoder *const *encoders;     /* further encoders for composed models, NULL at the end */
 };
 
 /* The whole program: reads the command line, runs the subcommand, prints errors to stderr and returns the exit status.
@@ -74,6 +77,11 @@ AE_API const char *ae_app_name(const ae_app *app);
 /* The subcommands of a program: those of `app` and the table's, without replaced ones. NULL outside 0..count-1. */
 AE_API int ae_app_command_count(const ae_app *app);
 AE_API const ae_command *ae_app_command(const ae_app *app, int i);
+
+/* The encoders that a run has besides those of zoo/encoders.h: the program's own and those of plugins, which the first
+ * call loads (AESOP_PLUGIN_PATH, then --plugin where the command takes it). NULL at the end, valid until the run ends.
+ * NULL and run->error when a plugin cannot be loaded. */
+AE_API const ae_encoder *const *ae_run_encoders(ae_run *run);
 
 /* Prints a result as one line of JSON to run->out, with "schema":1 as the first member if it is an object; takes it
  * over. NULL ("no memory" somewhere in building it) and a broken tree are errors. Returns 0, or -1 and run->error. */

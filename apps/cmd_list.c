@@ -1,10 +1,12 @@
 #include "apps/bench.h"
 #include "apps/command_table.h"
+#include "apps/plugin.h"
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "nn/act.h"
 #include "tensor/nearest_name.h"
 #include "tensor/tensor.h"
+#include "zoo/composed.h"
 
 #include <string.h>
 
@@ -15,9 +17,9 @@ typedef struct list_entry {
     ae_json *more;
 } list_entry;
 
-static bool command_entry(const ae_app *app, int i, list_entry *entry)
+static bool command_entry(ae_run *run, int i, list_entry *entry)
 {
-    const ae_command *command = ae_app_command(app, i);
+    const ae_command *command = ae_app_command(run->app, i);
     if (!command) {
         return false;
     }
@@ -26,9 +28,9 @@ static bool command_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
-static bool option_entry(const ae_app *app, int i, list_entry *entry)
+static bool option_entry(ae_run *run, int i, list_entry *entry)
 {
-    (void)app;
+    (void)run;
     const ae_option *row = &ae_option_table()[i];
     if (!row->name) {
         return false;
@@ -41,7 +43,7 @@ static bool option_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
-static bool dtype_entry(const ae_app *app, int i, list_entry *entry)
+static bool dtype_entry(ae_run *run, int i, list_entry *entry)
 {
     static const struct {
         const char *name, *about;
@@ -51,7 +53,7 @@ static bool dtype_entry(const ae_app *app, int i, list_entry *entry)
         AE_DTYPES(DTYPE_ROW)
 #undef DTYPE_ROW
     };
-    (void)app;
+    (void)run;
     if (i >= AE_DTYPE_COUNT) {
         return false;
     }
@@ -61,14 +63,14 @@ static bool dtype_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
-static bool code_entry(const ae_app *app, int i, list_entry *entry)
+static bool code_entry(ae_run *run, int i, list_entry *entry)
 {
     static const char *const symbols[] = {
 #define CODE_ROW(symbol, name) #symbol,
         AE_CODES(CODE_ROW)
 #undef CODE_ROW
     };
-    (void)app;
+    (void)run;
     if (i >= AE_CODE_COUNT) {
         return false;
     }
@@ -78,9 +80,9 @@ static bool code_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
-static bool op_entry(const ae_app *app, int i, list_entry *entry)
+static bool op_entry(ae_run *run, int i, list_entry *entry)
 {
-    (void)app;
+    (void)run;
     int count;
     const ae_op *const *ops = ae_op_list(&count);
     if (i >= count) {
@@ -95,9 +97,9 @@ static bool op_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
-static bool activation_entry(const ae_app *app, int i, list_entry *entry)
+static bool activation_entry(ae_run *run, int i, list_entry *entry)
 {
-    (void)app;
+    (void)run;
     if (i >= AE_ACT_COUNT) {
         return false;
     }
@@ -106,9 +108,9 @@ static bool activation_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
-static bool model_entry(const ae_app *app, int i, list_entry *entry)
+static bool model_entry(ae_run *run, int i, list_entry *entry)
 {
-    (void)app;
+    (void)run;
     const ae_zoo_model *model = ae_zoo_at(i);
     if (!model) {
         return false;
@@ -122,9 +124,33 @@ static bool model_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
-static bool recipe_entry(const ae_app *app, int i, list_entry *entry)
+static bool encoder_entry(ae_run *run, int i, list_entry *entry)
 {
-    (void)app;
+    const ae_encoder *const *extra = ae_run_encoders(run);
+    const ae_encoder *encoder = extra ? ae_encoder_at(extra, i) : NULL;
+    if (!encoder) {
+        return false;
+    }
+    const ae_plugin_record *plugin = ae_plugins_source(run->plugins, encoder->name);
+    entry->name = encoder->name;
+    entry->about = encoder->about;
+    if (entry->more) {
+        ae_json_set_string(entry->more, "plugin", plugin ? plugin->name : NULL);
+    }
+    return true;
+}
+
+static bool target_entry(ae_run *run, int i, list_entry *entry)
+{
+    (void)run;
+    entry->name = ae_target_name((ae_target)i);
+    entry->about = ae_target_about((ae_target)i);
+    return entry->name != NULL;
+}
+
+static bool recipe_entry(ae_run *run, int i, list_entry *entry)
+{
+    (void)run;
     const ae_recipe *recipe = ae_recipe_at(i);
     if (!recipe) {
         return false;
@@ -138,9 +164,9 @@ static bool recipe_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
-static bool optimizer_entry(const ae_app *app, int i, list_entry *entry)
+static bool optimizer_entry(ae_run *run, int i, list_entry *entry)
 {
-    (void)app;
+    (void)run;
     if (i >= ae_optim_count()) {
         return false;
     }
@@ -152,9 +178,9 @@ static bool optimizer_entry(const ae_app *app, int i, list_entry *entry)
     return true;
 }
 
-static bool schedule_entry(const ae_app *app, int i, list_entry *entry)
+static bool schedule_entry(ae_run *run, int i, list_entry *entry)
 {
-    (void)app;
+    (void)run;
     if (i >= ae_schedule_count()) {
         return false;
     }
@@ -170,10 +196,12 @@ static bool schedule_entry(const ae_app *app, int i, list_entry *entry)
  * last. */
 static const struct list_kind {
     const char *name, *about;
-    bool (*entry)(const ae_app *app, int i, list_entry *entry);
+    bool (*entry)(ae_run *run, int i, list_entry *entry);
 } kinds[] = {
     {"commands", "the subcommands of this program", command_entry},
     {"models", "the classes of models, each with its paper", model_entry},
+    {"encoders", "the encoders of composed models, plugins' first", encoder_entry},
+    {"targets", "the targets of composed models", target_entry},
     {"recipes", "models of known sizes with the values that they are trained with", recipe_entry},
     {"optimizers", "the rules of optimizers, each with its formula", optimizer_entry},
     {"schedules", "the schedules of the learning rate", schedule_entry},
@@ -186,11 +214,11 @@ static const struct list_kind {
 
 enum { KIND_COUNT = sizeof kinds / sizeof *kinds };
 
-static int entry_count(const ae_app *app, const struct list_kind *kind)
+static int entry_count(ae_run *run, const struct list_kind *kind)
 {
     list_entry entry = {0};
     int count = 0;
-    while (kind->entry(app, count, &entry)) {
+    while (kind->entry(run, count, &entry)) {
         count++;
     }
     return count;
@@ -215,11 +243,11 @@ static void print_kind(ae_run *run, const struct list_kind *kind)
 {
     list_entry entry = {0};
     int width = 20;
-    for (int i = 0; kind->entry(run->app, i, &entry); i++) {
+    for (int i = 0; kind->entry(run, i, &entry); i++) {
         int length = (int)strlen(entry.name);
         width = length > width ? length : width;
     }
-    for (int i = 0; kind->entry(run->app, i, &entry); i++) {
+    for (int i = 0; kind->entry(run, i, &entry); i++) {
         fprintf(run->out, "%-*s %s\n", width, entry.name, entry.about ? entry.about : "");
     }
 }
@@ -230,7 +258,7 @@ static int print_kind_json(ae_run *run, const struct list_kind *kind)
     ae_json_set_string(object, "kind", kind->name);
     for (int i = 0;; i++) {
         list_entry entry = {.more = ae_json_new_object()};
-        if (!kind->entry(run->app, i, &entry)) {
+        if (!kind->entry(run, i, &entry)) {
             ae_json_free(entry.more);
             break;
         }
@@ -249,7 +277,7 @@ static int print_kinds(ae_run *run)
 {
     ae_json *object = run->json ? ae_json_new_object() : NULL, *lists = run->json ? ae_json_new_array() : NULL;
     for (int i = 0; i < KIND_COUNT; i++) {
-        int count = entry_count(run->app, &kinds[i]);
+        int count = entry_count(run, &kinds[i]);
         if (!run->json) {
             fprintf(run->out, "%-20s %3d  %s\n", kinds[i].name, count, kinds[i].about);
             continue;
@@ -270,10 +298,10 @@ static int print_kinds(ae_run *run)
 static int run_list(ae_run *run)
 {
     if (ae_options_arguments(run->options) == 0) {
-        return print_kinds(run);
+        return ae_run_encoders(run) ? print_kinds(run) : -1; /* a plugin that cannot be loaded */
     }
     const struct list_kind *kind = find_kind(ae_options_argument(run->options, 0), &run->error);
-    if (!kind) {
+    if (!kind || (kind->entry == encoder_entry && !ae_run_encoders(run))) {
         return -1;
     }
     if (run->json) {
@@ -283,7 +311,7 @@ static int run_list(ae_run *run)
     return AE_EXIT_DONE;
 }
 
-static const char *const options[] = {"json", NULL};
+static const char *const options[] = {"json", "plugin", NULL};
 
 const ae_command ae_cmd_list = {
     .name = "list",

@@ -1,5 +1,6 @@
 #include "apps/model_door.h"
 
+#include "apps/plugin.h"
 #include "apps/weights.h"
 #include "tensor/model_file.h"
 #include "zoo/composed.h"
@@ -26,6 +27,27 @@ void ae_door_free(ae_door *d)
 
 /* ---- building -------------------------------------------------------------------------------------------------------------- */
 
+/* A composed model may have an encoder of the program's own or of a plugin. */
+static int build_composed(ae_run *run, ae_door *d)
+{
+    const ae_encoder *const *extra = ae_run_encoders(run);
+    const char *name = ae_composed_encoder_name(d->config);
+    if (!extra) {
+        return -1;
+    }
+    if (*d->plugin && name && !ae_encoder_find(extra, name, NULL)) {
+        return ae_err_set(
+            &run->error, AE_E_MISSING,
+            "this model needs the encoder %s of the plugin %s: give the file with --plugin, or its folder "
+            "with AESOP_PLUGIN_PATH",
+            name, d->plugin);
+    }
+    const ae_plugin_record *plugin = name ? ae_plugins_source(run->plugins, name) : NULL;
+    snprintf(d->plugin, sizeof d->plugin, "%s", plugin ? plugin->name : "");
+    ae_composed_build(d->model, d->self, d->config, extra);
+    return 0;
+}
+
 int ae_door_build(ae_run *run, ae_door *d, const ae_zoo_model *row, uint64_t seed, bool deferred)
 {
     d->row = row;
@@ -37,7 +59,13 @@ int ae_door_build(ae_run *run, ae_door *d, const ae_zoo_model *row, uint64_t see
     if (deferred) {
         ae_model_defer_init(d->model);
     }
-    row->build(d->model, d->self, d->config, row->kind);
+    if (strcmp(row->class_name, "Composed") == 0) {
+        if (build_composed(run, d) != 0) {
+            return -1;
+        }
+    } else {
+        row->build(d->model, d->self, d->config, row->kind);
+    }
     if (!ae_model_ok(d->model)) {
         const ae_err *e = ae_model_error(d->model);
         return ae_err_set(&run->error, e->code, "%s", e->message);
@@ -61,6 +89,7 @@ static int read_sections(ae_door *d, const char *path, ae_err *e)
 {
     ae_model_info info = {0};
     ae_h5 *f = ae_model_file_open(path, &info, e);
+    snprintf(d->plugin, sizeof d->plugin, "%s", info.plugin ? info.plugin : "");
     ae_model_info_free(&info);
     if (f && ae_h5_has(f, "settings")) {
         d->settings = ae_h5_read_json(f, "settings", e);
@@ -230,7 +259,7 @@ static int write_sections(ae_h5 *f, const ae_door *d, ae_err *e)
 int ae_door_save(const ae_door *d, const char *path, const ae_snapshot *snapshot, const ae_tensors *also, ae_err *e)
 {
     ae_snapshot weights = {.model = d->model};
-    ae_h5 *f = ae_model_file_create(path, d->row->class_name, NULL, d->config, e);
+    ae_h5 *f = ae_model_file_create(path, d->row->class_name, *d->plugin ? d->plugin : NULL, d->config, e);
     if (!f) {
         return -1;
     }

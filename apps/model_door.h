@@ -24,6 +24,7 @@ typedef struct ae_door {
     ae_json *config;
     ae_tokenizer *tokenizer; /* NULL when the source has none */
     ae_json *settings;       /* an object */
+    char plugin[64];         /* the plugin that brought the encoder; "" for none */
 } ae_door;
 
 AE_API void ae_door_free(ae_door *d); /* and zeroes it */
