@@ -8,6 +8,8 @@
 #define AE_COMMANDS(ROW)                                                                                               \
     ROW(pretrain)                                                                                                      \
     ROW(finetune)                                                                                                      \
+    ROW(data_build)                                                                                                    \
+    ROW(data_inspect)                                                                                                  \
     ROW(list)                                                                                                          \
     ROW(inspect)                                                                                                       \
     ROW(convert)                                                                                                       \

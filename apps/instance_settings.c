@@ -1,15 +1,11 @@
 #include "apps/instance_settings.h"
 
 #include "apps/progress.h"
-#include "apps/settings.h"
+#include "apps/stop_signal.h"
 #include "apps/table_settings.h"
-#include "tensor/json.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { MOST_EXCLUDED = 256 };
 
@@ -79,7 +75,7 @@ int ae_instance_settings(ae_run *run, const char *objective, const char **exclud
 static int show(void *self, int64_t done, int64_t all)
 {
     ae_progress_show(self, (double)done, (double)all, 0, "bytes of text");
-    return 0;
+    return ae_stop_signal();
 }
 
 static void say(const ae_run *run, const ae_build_report *r, const char *output)
@@ -88,6 +84,9 @@ static void say(const ae_run *run, const ae_build_report *r, const char *output)
     fprintf(run->log, "%s: %lld instances, %lld tokens (%lld unknown) of %lld documents; lines taken as %s\n", output,
             (long long)r->instances, (long long)r->tokens, (long long)r->unknown_tokens, (long long)r->documents,
             units[r->unit]);
+    if (*r->explanation) {
+        fprintf(run->log, "%s: --unit auto: %s\n", output, r->explanation);
+    }
     if (r->excluded + r->repaired > 0) {
         fprintf(run->log, "%s: %lld lines left out for --exclude, %lld invalid places repaired\n", output,
                 (long long)r->excluded, (long long)r->repaired);
@@ -111,72 +110,18 @@ int ae_instance_build(ae_run *run, const char *const *paths, int n, const ae_tok
     return status;
 }
 
-/* ---- built once ---------------------------------------------------------------------------------------------------------- */
-
-/* What instances depend on, as a text: files by size and time of change, tokenizer, options. NULL for standard input,
- * which cannot be read twice. */
-static char *recipe_of(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective)
-{
-    static const char *const names[] = {AE_INSTANCE_OPTIONS};
-    ae_json *whole = ae_json_new_object(), *files = ae_json_new_array(), *all = ae_settings_plain(run);
-    bool known = true;
-    char number[32];
-    for (int i = 0; i < n; i++) {
-        struct stat st = {0};
-        known = known && stat(paths[i], &st) == 0 && S_ISREG(st.st_mode);
-        ae_json *file = ae_json_new_object();
-        ae_json_set_string(file, "path", paths[i]);
-        ae_json_set_int(file, "bytes", st.st_size);
-        snprintf(number, sizeof number, "%lld.%09ld", (long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
-        ae_json_set_string(file, "changed", number);
-        ae_json_add(files, NULL, file);
-    }
-    snprintf(number, sizeof number, "%016llx", (unsigned long long)ae_tokenizer_hash(t));
-    ae_json_set(whole, "files", files);
-    ae_json_set_string(whole, "tokenizer", number);
-    ae_json_set_string(whole, "objective", objective);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const ae_json *value = ae_json_get(all, names[i]);
-        if (value && strcmp(names[i], "corpus") != 0) {
-            ae_json_set(whole, names[i], ae_json_copy(value));
-        }
-    }
-    char *text = known ? ae_json_text(whole, false, NULL) : NULL;
-    ae_json_free(all);
-    ae_json_free(whole);
-    return text;
-}
-
-static bool same_recipe(const char *path, const char *text)
-{
-    ae_err ignored = {0};
-    ae_json *j = ae_json_read_file(path, &ignored);
-    char *stored = j ? ae_json_text(j, false, NULL) : NULL;
-    bool same = stored && strcmp(stored, text) == 0;
-    free(stored);
-    ae_json_free(j);
-    return same;
-}
-
 int ae_instance_build_once(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective,
                            const char *output)
 {
-    char beside[4096];
+    const char *exclude[MOST_EXCLUDED];
+    ae_instance_options options;
     ae_build_report report;
-    if (snprintf(beside, sizeof beside, "%s.json", output) >= (int)sizeof beside) {
-        return ae_err_set(&run->error, AE_E_VALUE, "the path %s is too long", output);
+    if (ae_instance_settings(run, objective, exclude, MOST_EXCLUDED, &options) != 0) {
+        return -1;
     }
-    char *text = recipe_of(run, paths, n, t, objective);
-    if (text && access(output, R_OK) == 0 && same_recipe(beside, text)) {
+    int same = ae_instances_match(output, paths, n, t, &options, &run->error);
+    if (same == 1) {
         fprintf(run->log, "%s is taken as it is: same text, tokenizer and options\n", output);
-        free(text);
-        return 0;
     }
-    unlink(beside); /* it must never stand beside other instances */
-    int status = ae_instance_build(run, paths, n, t, objective, output, &report);
-    ae_json *j = text && status == 0 ? ae_json_parse(text, strlen(text), &run->error) : NULL;
-    status = j ? ae_json_write_file(j, beside, &run->error) : status;
-    ae_json_free(j);
-    free(text);
-    return status;
+    return same == 0 ? ae_instance_build(run, paths, n, t, objective, output, &report) : same == 1 ? 0 : -1;
 }

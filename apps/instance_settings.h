@@ -20,12 +20,12 @@ extern "C" {
 AE_API int ae_instance_settings(ae_run *run, const char *objective, const char **exclude, int most,
                                 ae_instance_options *options);
 
-/* Builds the file `output` from `paths` with progress and a report on the log. Returns 0, or -1 and run->error. */
+/* Builds the file `output` from `paths` with progress and a report on the log; a signal that ae_stop_signal knows stops
+ * it and leaves no file. Returns 0, or -1 and run->error. */
 AE_API int ae_instance_build(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective,
                              const char *output, ae_build_report *report);
 
-/* The same, unless `output` exists and was built from these paths (sizes and times of change) with this tokenizer and
- * these options. */
+/* The same, unless `output` exists and was built from this text (by its hash) with this tokenizer and these options. */
 AE_API int ae_instance_build_once(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t,
                                   const char *objective, const char *output);
 
