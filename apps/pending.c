@@ -110,3 +110,10 @@ W int64_t ae_tokenizer_assemble(const ae_tokenizer *t, const int32_t *a, int64_t
     (void)y;
     return 0;
 }
+W const char *ae_tokenizer_token(const ae_tokenizer *t, int32_t id, size_t *bytes)
+{
+    (void)t;
+    (void)id;
+    (void)bytes;
+    return NULL;
+}
