@@ -48,6 +48,21 @@ static int build_composed(ae_run *run, ae_door *d)
     return 0;
 }
 
+static bool is_composed(const ae_zoo_model *row)
+{
+    return strcmp(row->class_name, "Composed") == 0;
+}
+
+/* The settings say which plugin the encoder came from, so that a file can ask for it. */
+static void name_plugin(ae_run *run, ae_door *d)
+{
+    const char *encoder = ae_composed_encoder_name(d->config);
+    const ae_plugin_record *source = encoder && run->plugins ? ae_plugins_source(run->plugins, encoder) : NULL;
+    if (source && d->settings) {
+        ae_json_set_string(d->settings, "plugin_name", source->name);
+    }
+}
+
 int ae_door_build(ae_run *run, ae_door *d, const ae_zoo_model *row, uint64_t seed, bool deferred)
 {
     d->row = row;
@@ -328,7 +343,7 @@ int64_t ae_door_positions(const ae_door *d)
 bool ae_door_apart(const ae_door *d)
 {
     bool apart = d->row->apart;
-    if (strcmp(d->row->class_name, "Composed") == 0) {
+    if (is_composed(d->row)) {
         ae_composed_objective(d->config, &apart);
     }
     return apart;

@@ -1,5 +1,6 @@
 #include "apps/run_start.h"
 
+#include "apps/metrics.h"
 #include "apps/optim_settings.h"
 #include "apps/settings.h"
 #include "zoo/composed.h"
@@ -293,26 +294,19 @@ int ae_run_seeds(ae_run *run, uint64_t *seeds, int most)
 
 int ae_run_print_seeds(ae_run *run, const char *metric, const double *results, int n)
 {
-    double sum = 0, squares = 0;
+    ae_spread spread = ae_spread_of(results, n);
+    if (!run->json) {
+        fprintf(run->out, "%s over %d seeds: %.4f +- %.4f\n", metric, n, spread.mean, spread.deviation);
+        return 0;
+    }
     ae_json *whole = ae_json_new_object(), *list = ae_json_new_array();
     for (int i = 0; i < n; i++) {
-        sum += results[i];
         ae_json_add(list, NULL, ae_json_new_double(results[i]));
     }
-    for (int i = 0; i < n; i++) {
-        squares += (results[i] - sum / n) * (results[i] - sum / n);
-    }
-    double deviation = n > 1 ? sqrt(squares / (n - 1)) : (double)NAN;
     ae_json_set_string(whole, "metric", metric);
     ae_json_set(whole, "results", list);
-    ae_json_set_double(whole, "mean", sum / n);
-    ae_json_set_double(whole, "standard_deviation", deviation);
-    if (run->json) {
-        return ae_run_print_json(run, whole);
-    }
-    ae_json_free(whole);
-    fprintf(run->out, "%s over %d seeds: %.4f +- %.4f\n", metric, n, sum / n, deviation);
-    return 0;
+    ae_spread_json(whole, &spread);
+    return ae_run_print_json(run, whole);
 }
 
 int ae_run_refuse(ae_run *run, const char *output, const char *resume)

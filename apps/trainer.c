@@ -221,7 +221,7 @@ static int make_batches(ae_loop *l)
     return l->batches ? 0 : -1;
 }
 
-static void choose_metric(ae_loop *l)
+static int choose_metric(ae_loop *l)
 {
     const char *metric = ae_options_text(l->run->options, "metric");
     const char *objective = l->t->train->objective;
@@ -231,6 +231,10 @@ static void choose_metric(ae_loop *l)
                                                         : "loss";
     }
     snprintf(l->t->metric, sizeof l->t->metric, "%s", metric);
+    if (!ae_metric_fits(objective, metric)) {
+        return ae_err_set(&l->run->error, AE_E_VALUE, "--metric %s does not fit the objective %s", metric, objective);
+    }
+    return 0;
 }
 
 static int train(ae_loop *l)
@@ -258,9 +262,8 @@ int ae_train(ae_training *t)
     t->best = (double)NAN;
     t->best_step = 0;
     t->signal = 0;
-    choose_metric(&l);
     ae_stop_signal_begin();
-    int status = train(&l);
+    int status = choose_metric(&l) == 0 ? train(&l) : -1;
     ae_stop_signal_end();
     ae_run_files_close(&l.files);
     ae_batches_free(l.batches);

@@ -68,6 +68,9 @@ AE_API int ae_train_best_path(const ae_training *t, char path[4096], ae_err *e);
 AE_API double ae_evaluation_metric(const ae_evaluation *x, const char *metric);
 AE_API bool ae_metric_rises(const char *metric);
 
+/* Whether a metric can be had of an objective's answers. */
+AE_API bool ae_metric_fits(const char *objective, const char *metric);
+
 #ifdef __cplusplus
 }
 #endif
