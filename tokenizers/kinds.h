@@ -3,6 +3,7 @@
 #ifndef AE_TOKENIZERS_KINDS_H
 #define AE_TOKENIZERS_KINDS_H
 
+#include "tokenizers/byte_letters.h"
 #include "tokenizers/tokenizer.h"
 
 /* How the tokens of a vocabulary come about, which decides how it is trained. */
@@ -41,8 +42,5 @@ typedef struct ae_kind_parts {
 /* Builds it, copying all that parts point to. NULL and e filled: no memory; a merge whose ids are outside, or whose
  * joined token is not in the vocabulary. */
 ae_tokenizer *ae_tokenizer_from_parts(const ae_kind_parts *parts, ae_err *e);
-
-/* Writes GPT-2's printable character for a byte as UTF-8 with a NUL behind, and gives its length, 1 or 2. */
-int ae_byte_letter(unsigned char byte, char letter[3]);
 
 #endif

@@ -1,0 +1,355 @@
+#include "tokenizers/kinds.h"
+
+#include "tensor/nearest_name.h"
+#include "tensor/utf8_check.h"
+#include "tokenizers/tokenizer_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- the rows ------------------------------------------------------------------------------------------------------- */
+
+static const char *const bert_special[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", NULL};
+static const char *const gpt2_special[] = {"<|endoftext|>", NULL};
+static const char *const roberta_special[] = {"<s>", "<pad>", "</s>", "<unk>", "<mask>", NULL};
+static const char *const no_special[] = {NULL};
+
+#define BERT_FRAME "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",0],\"cls\":[\"[CLS]\",0]}"
+#define BYTES                                                                                                          \
+    "\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,"  \
+    "\"use_regex\":true},\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true,"         \
+    "\"use_regex\":true},\"model\":{\"type\":\"BPE\",\"unk_token\":null}"
+#define LETTERS                                                                                                        \
+    "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[\\\\s\\\\S]\"},\"behavior\":\"Isolated\","        \
+    "\"invert\":false},\"decoder\":{\"type\":\"Fuse\"}"
+
+static const ae_kind kinds[] = {
+    {.name = "bert",
+     .about = "BERT: blanks, punctuation and Chinese characters part words, WordPiece cuts them",
+     .learning = AE_LEARN_PIECES,
+     .prefix = "##",
+     .special = bert_special,
+     .components = "{\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"
+                   "\"strip_accents\":null,\"lowercase\":true,\"original\":true},"
+                   "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"}," BERT_FRAME ","
+                   "\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":false},"
+                   "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","
+                   "\"max_input_chars_per_word\":100}}"},
+    {.name = "gpt2",
+     .about = "GPT-2: byte-level BPE, which knows every text and gives it back",
+     .learning = AE_LEARN_MERGES,
+     .bytes = true,
+     .prefix = "",
+     .special = gpt2_special,
+     .components = "{\"post_processor\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":false,"
+                   "\"use_regex\":true}," BYTES "}"},
+    {.name = "roberta",
+     .about = "RoBERTa and BART: byte-level BPE between <s> and </s>",
+     .learning = AE_LEARN_MERGES,
+     .bytes = true,
+     .prefix = "",
+     .special = roberta_special,
+     .components = "{\"post_processor\":{\"type\":\"RobertaProcessing\",\"sep\":[\"</s>\",0],\"cls\":[\"<s>\",0],"
+                   "\"trim_offsets\":true,\"add_prefix_space\":false}," BYTES "}"},
+    {.name = "char",
+     .about = "UER-py's characters: every character of the stripped text is a token",
+     .learning = AE_LEARN_WORDS,
+     .prefix = "",
+     .special = bert_special,
+     .components = "{\"normalizer\":{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true}," LETTERS
+                   "," BERT_FRAME ",\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"[UNK]\"}}"},
+    {.name = "space",
+     .about = "words between blanks",
+     .learning = AE_LEARN_WORDS,
+     .prefix = "",
+     .special = bert_special,
+     .components = "{\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}," BERT_FRAME
+                   ",\"decoder\":null,\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"[UNK]\"}}"},
+    {.name = "plain",
+     .about = "every character is a token, blanks and line ends too: the text comes back as it was",
+     .learning = AE_LEARN_WORDS,
+     .prefix = "",
+     .special = no_special,
+     .components = "{\"normalizer\":null,\"post_processor\":null," LETTERS
+                   ",\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"<unk>\"}}"},
+};
+
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+int ae_tokenizer_kind_count(void)
+{
+    return KINDS;
+}
+
+const char *ae_tokenizer_kind_name(int i)
+{
+    return i >= 0 && i < KINDS ? kinds[i].name : NULL;
+}
+
+const char *ae_tokenizer_kind_about(int i)
+{
+    return i >= 0 && i < KINDS ? kinds[i].about : NULL;
+}
+
+const ae_kind *ae_kind_find(const char *name, ae_err *e)
+{
+    const char *names[KINDS];
+    char list[256] = "";
+    for (int i = 0; i < KINDS; i++) {
+        if (strcmp(kinds[i].name, name) == 0) {
+            return &kinds[i];
+        }
+        names[i] = kinds[i].name;
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    }
+    const char *nearest = ae_nearest_name(name, names, KINDS);
+    ae_err_set(e, AE_E_VALUE, "there is no tokenizer kind \"%.60s\"%s%s%s; kinds: %s", name,
+               nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "", list);
+    return NULL;
+}
+
+/* By what tells the kinds apart: the model, the pre-tokenizer, the frame. */
+const ae_kind *ae_kind_of(const ae_tokenizer *t)
+{
+    const ae_row *model = t->model.row, *pre = t->pre_tokenizer.row;
+    const char *name = NULL;
+    if (model == &ae_model_word_piece.row && pre == &ae_pre_tokenizer_bert.row) {
+        name = "bert";
+    } else if (model == &ae_model_bpe.row && pre == &ae_pre_tokenizer_byte_level.row) {
+        name = t->post.row == &ae_post_roberta.row ? "roberta" : "gpt2";
+    } else if (model == &ae_model_word_level.row && pre == &ae_pre_tokenizer_whitespace_split.row) {
+        name = "space";
+    } else if (model == &ae_model_word_level.row && t->decoder.row == &ae_decoder_fuse.row) {
+        name = t->post.row || t->normalizer.row ? "char" : "plain";
+    }
+    return name ? ae_kind_find(name, NULL) : NULL;
+}
+
+/* ---- options ---------------------------------------------------------------------------------------------------------- */
+
+static const char *type_of(const ae_json *component)
+{
+    const char *type = ae_json_string(component, "type", "", NULL);
+    return type ? type : "";
+}
+
+static int edit_bert(const ae_tokenizer_options *o, ae_json *normalizer)
+{
+    int result = 0;
+    if (o->lower_case) {
+        result |= ae_json_set_bool(normalizer, "lowercase", o->lower_case > 0);
+    }
+    if (o->strip_accents) {
+        result |= ae_json_set_bool(normalizer, "strip_accents", o->strip_accents > 0);
+    }
+    if (o->split_chinese) {
+        result |= ae_json_set_bool(normalizer, "handle_chinese_chars", o->split_chinese > 0);
+    }
+    return result;
+}
+
+static ae_json *component(const char *type)
+{
+    ae_json *j = ae_json_new_object();
+    ae_json_set_string(j, "type", type);
+    return j;
+}
+
+/* Where there is no BertNormalizer to ask, its steps come first. */
+static int edit_other(const ae_tokenizer_options *o, ae_json *tokenizer)
+{
+    if (o->lower_case <= 0 && o->strip_accents <= 0) {
+        return 0;
+    }
+    const ae_json *now = ae_json_get(tokenizer, "normalizer");
+    ae_json *list = ae_json_new_array();
+    if (o->strip_accents > 0) {
+        ae_json_add(list, NULL, component("NFD"));
+        ae_json_add(list, NULL, component("StripAccents"));
+    }
+    if (o->lower_case > 0) {
+        ae_json_add(list, NULL, component("Lowercase"));
+    }
+    if (!ae_json_is_null(now)) {
+        ae_json_add(list, NULL, ae_json_copy(now));
+    }
+    ae_json *sequence = component("Sequence");
+    ae_json_set(sequence, "normalizers", list);
+    return ae_json_set(tokenizer, "normalizer", sequence);
+}
+
+int ae_options_apply(const ae_tokenizer_options *o, ae_json *tokenizer, ae_err *e)
+{
+    if (!o) {
+        return 0;
+    }
+    int result = 0;
+    const ae_json *normalizer = ae_json_get(tokenizer, "normalizer"), *model = ae_json_get(tokenizer, "model");
+    if (strcmp(type_of(normalizer), "BertNormalizer") == 0) {
+        ae_json *copy = ae_json_copy(normalizer);
+        result = copy ? edit_bert(o, copy) | ae_json_set(tokenizer, "normalizer", copy) : -1;
+    } else {
+        result = edit_other(o, tokenizer);
+    }
+    if (o->max_word_size < 0) {
+        return ae_err_set(e, AE_E_VALUE, "max_word_size is %lld; it must not be negative", (long long)o->max_word_size);
+    }
+    if (result == 0 && o->max_word_size > 0 && strcmp(type_of(model), "WordPiece") == 0) {
+        ae_json *copy = ae_json_copy(model);
+        ae_json_set_int(copy, "max_input_chars_per_word", o->max_word_size);
+        result = ae_json_set(tokenizer, "model", copy);
+    }
+    return result == 0 ? 0 : ae_err_set(e, AE_E_MEMORY, "no memory");
+}
+
+/* ---- from lists --------------------------------------------------------------------------------------------------------- */
+
+static ae_vocab *make_vocab(const ae_kind_parts *p, ae_err *e)
+{
+    ae_vocab *v = ae_vocab_new();
+    if (!v) {
+        ae_err_set(e, AE_E_MEMORY, "no memory for the vocabulary");
+        return NULL;
+    }
+    for (int64_t i = 0; i < p->n_tokens; i++) {
+        size_t bytes = p->token_bytes ? p->token_bytes[i] : strlen(p->tokens[i]);
+        if (!ae_utf8_is_valid(p->tokens[i], bytes)) {
+            ae_err_set(e, AE_E_FORMAT, "token %lld is not valid UTF-8", (long long)i);
+        }
+        if (!ae_utf8_is_valid(p->tokens[i], bytes) || ae_vocab_add(v, p->tokens[i], bytes, i, e) != 0) {
+            ae_vocab_free(v);
+            return NULL;
+        }
+    }
+    return v;
+}
+
+/* [{"id": 0, "content": "[PAD]", ...}, ...] of the special tokens; those that are not in the vocabulary come behind it.
+ */
+static ae_json *special_list(const ae_kind_parts *p, const ae_vocab *v)
+{
+    ae_json *list = ae_json_new_array();
+    int64_t next = v->size;
+    int count = p->n_special;
+    if (!p->special) {
+        for (count = 0; p->kind->special[count]; count++) {
+        }
+    }
+    for (int i = 0; i < count; i++) {
+        const char *content = p->special ? p->special[i] : p->kind->special[i];
+        int32_t id = ae_vocab_find(v, content, strlen(content));
+        if (id < 0 && !p->special) {
+            continue;
+        }
+        ae_json *m = ae_json_new_object();
+        ae_json_set_int(m, "id", id >= 0 ? id : next++);
+        ae_json_set_string(m, "content", content);
+        ae_json_set_bool(m, "lstrip", strcmp(content, "<mask>") == 0); /* RoBERTa's mask takes the blank before it */
+        ae_json_set_bool(m, "special", true);
+        ae_json_add(list, NULL, m);
+    }
+    return list;
+}
+
+static int64_t special_id(const ae_vocab *v, const ae_json *added, const char *content)
+{
+    for (const ae_json *m = ae_json_first(added); m; m = ae_json_next(m)) {
+        if (strcmp(ae_json_string(m, "content", "", NULL), content) == 0) {
+            return ae_json_int(m, "id", -1, NULL);
+        }
+    }
+    return ae_vocab_find(v, content, strlen(content));
+}
+
+/* Puts the ids of the vocabulary into the frame; without its tokens there is no frame. */
+static int fill_frame(ae_json *tokenizer, const ae_vocab *v, const ae_json *added)
+{
+    const ae_json *post = ae_json_get(tokenizer, "post_processor");
+    if (ae_json_type_of(ae_json_get(post, "sep")) != AE_JSON_ARRAY) {
+        return 0;
+    }
+    ae_json *copy = ae_json_copy(post);
+    static const char *const keys[] = {"sep", "cls"};
+    for (int i = 0; i < 2; i++) {
+        const char *content = NULL;
+        ae_json_value_string(ae_json_first(ae_json_get(post, keys[i])), &content, NULL);
+        int64_t id = content ? special_id(v, added, content) : -1;
+        if (id < 0) {
+            ae_json_free(copy);
+            return ae_json_set_null(tokenizer, "post_processor");
+        }
+        ae_json *pair = ae_json_new_array();
+        ae_json_add(pair, NULL, ae_json_new_string(content));
+        ae_json_add(pair, NULL, ae_json_new_int(id));
+        ae_json_set(copy, keys[i], pair);
+    }
+    return ae_json_set(tokenizer, "post_processor", copy);
+}
+
+static int check_merges(const ae_kind_parts *p, const ae_vocab *v, ae_err *e)
+{
+    for (int64_t i = 0; i < p->n_merges; i++) {
+        int32_t a = p->merges[i][0], b = p->merges[i][1];
+        if (!ae_vocab_token(v, a, NULL) || !ae_vocab_token(v, b, NULL)) {
+            return ae_err_set(e, AE_E_VALUE, "merge %lld has the ids %d and %d; the vocabulary has %d",
+                              (long long)i + 1, (int)a, (int)b, (int)v->size);
+        }
+    }
+    return 0;
+}
+
+static ae_tokenizer *assemble(const ae_json *tokenizer, const ae_json *added, ae_vocab *vocab, ae_merges merges,
+                              ae_err *e)
+{
+    ae_component parts[5] = {{0}};
+    ae_err local = {0};
+    ae_model_make(ae_json_get(tokenizer, "model"), vocab, merges, &parts[2], &local);
+    if (!local.code) {
+        ae_normalizer_from_json(ae_json_get(tokenizer, "normalizer"), &parts[0], &local);
+    }
+    if (!local.code) {
+        ae_pre_tokenizer_from_json(ae_json_get(tokenizer, "pre_tokenizer"), &parts[1], &local);
+    }
+    if (!local.code) {
+        ae_post_from_json(ae_json_get(tokenizer, "post_processor"), &parts[3], &local);
+    }
+    if (!local.code) {
+        ae_decoder_from_json(ae_json_get(tokenizer, "decoder"), &parts[4], &local);
+    }
+    if (local.code) {
+        for (int i = 0; i < 5; i++) {
+            ae_component_free(&parts[i]);
+        }
+        ae_err_set(e, local.code, "%s", local.message);
+        return NULL;
+    }
+    return ae_tokenizer_build(parts, added, tokenizer, e);
+}
+
+ae_tokenizer *ae_tokenizer_from_parts(const ae_kind_parts *p, ae_err *e)
+{
+    ae_json *tokenizer = ae_json_parse(p->kind->components, strlen(p->kind->components), e), *added = NULL;
+    ae_vocab *vocab = tokenizer && ae_options_apply(p->options, tokenizer, e) == 0 ? make_vocab(p, e) : NULL;
+    ae_merges merges = {vocab ? malloc(((size_t)p->n_merges + 1) * sizeof *merges.pairs) : NULL, p->n_merges};
+    ae_tokenizer *t = NULL;
+    if (merges.pairs && check_merges(p, vocab, e) == 0) {
+        if (p->n_merges > 0) {
+            memcpy(merges.pairs, p->merges, (size_t)p->n_merges * sizeof *merges.pairs);
+        }
+        added = special_list(p, vocab);
+        if (added && fill_frame(tokenizer, vocab, added) == 0) {
+            t = assemble(tokenizer, added, vocab, merges, e);
+            vocab = NULL;
+            merges.pairs = NULL;
+        }
+    }
+    if (!t) {
+        ae_err_set(e, AE_E_MEMORY, "no memory for a tokenizer of %lld tokens", (long long)p->n_tokens);
+    }
+    ae_vocab_free(vocab);
+    free(merges.pairs);
+    ae_json_free(added);
+    ae_json_free(tokenizer);
+    return t;
+}
