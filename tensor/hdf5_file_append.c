@@ -151,7 +151,10 @@ static int store_spool(ae_h5 *f, const ae_h5_spool *s, ae_err *e)
             return ae_h5_fail(f, AE_E_IO, e, "the rows of %.200s cannot be mapped: %s", s->name, strerror(errno));
         }
     }
+    f->medium.rows = data;
+    f->medium.rows_bytes = bytes;
     int result = ae_h5_write_values(f, s->name, s->dtype, s->ndim, s->shape, data, e);
+    f->medium.rows = NULL;
     if (data) {
         munmap(data, bytes);
     }

@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+enum { ROWS_PIECE = 8 << 20 };
 
 /* HDF5 knows the first member only. */
 typedef struct driver_file {
@@ -84,6 +87,26 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t
     return 0;
 }
 
+/* Writes a map piece by piece and gives back the memory behind it; the system would count all of it as ours. */
+static int write_rows(ae_h5_medium *m, haddr_t address, const char *data, size_t size)
+{
+    for (size_t at = 0; at < size; at += ROWS_PIECE) {
+        size_t n = size - at < ROWS_PIECE ? size - at : ROWS_PIECE;
+        if (ae_atomic_write_at(m->saving, address + at, data + at, n, &m->error) != 0) {
+            return -1;
+        }
+        madvise((void *)(uintptr_t)(data + at), n, MADV_DONTNEED); /* should it fail, nothing is lost */
+    }
+    return 0;
+}
+
+static int write_bytes(ae_h5_medium *m, haddr_t address, const void *data, size_t size)
+{
+    const char *bytes = data;
+    bool rows = m->rows && bytes >= m->rows && bytes < m->rows + m->rows_bytes;
+    return rows ? write_rows(m, address, bytes, size) : ae_atomic_write_at(m->saving, address, data, size, &m->error);
+}
+
 static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t address, size_t size,
                            const void *data)
 {
@@ -93,7 +116,7 @@ static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_
     if (m->map) {
         return -1; /* opened for reading */
     }
-    if (!m->discard && ae_atomic_write_at(m->saving, address, data, size, &m->error) != 0) {
+    if (!m->discard && write_bytes(m, address, data, size) != 0) {
         m->discard = true;
     }
     if (address + size > f->end_of_file) {

@@ -18,6 +18,8 @@ typedef struct ae_h5_medium {
     bool discard;           /* store nothing any more */
     ae_err error;           /* the first failure */
     uint64_t length;        /* of the file that was written, once HDF5 closed it */
+    const char *rows;       /* a map that is being written, of which no more than a piece is kept in memory */
+    size_t rows_bytes;
 } ae_h5_medium;
 
 /* Makes file access properties use the medium; returns 0 or -1. */
