@@ -53,16 +53,6 @@ static bool is_composed(const ae_zoo_model *row)
     return strcmp(row->class_name, "Composed") == 0;
 }
 
-/* The settings say which plugin the encoder came from, so that a file can ask for it. */
-static void name_plugin(ae_run *run, ae_door *d)
-{
-    const char *encoder = ae_composed_encoder_name(d->config);
-    const ae_plugin_record *source = encoder && run->plugins ? ae_plugins_source(run->plugins, encoder) : NULL;
-    if (source && d->settings) {
-        ae_json_set_string(d->settings, "plugin_name", source->name);
-    }
-}
-
 int ae_door_build(ae_run *run, ae_door *d, const ae_zoo_model *row, uint64_t seed, bool deferred)
 {
     d->row = row;
@@ -74,7 +64,7 @@ int ae_door_build(ae_run *run, ae_door *d, const ae_zoo_model *row, uint64_t see
     if (deferred) {
         ae_model_defer_init(d->model);
     }
-    if (strcmp(row->class_name, "Composed") == 0) {
+    if (is_composed(row)) {
         if (build_composed(run, d) != 0) {
             return -1;
         }
