@@ -58,6 +58,10 @@ static int convert(ae_run *run, ae_weights *w)
         ae_weights_read(ae_options_argument(run->options, 0), w, &run->error) != 0) {
         return -1;
     }
+    w->encoders = ae_run_encoders(run);
+    if (!w->encoders) {
+        return -1;
+    }
     if (class_name) {
         snprintf(w->class_name, sizeof w->class_name, "%s", class_name);
     }
@@ -79,7 +83,7 @@ static int run_convert(ae_run *run)
     return status;
 }
 
-static const char *const options[] = {"output", "to", "model", "names", "force", "quiet", "json", NULL};
+static const char *const options[] = {"output", "to", "model", "names", "plugin", "force", "quiet", "json", NULL};
 
 const ae_command ae_cmd_convert = {
     .name = "convert",

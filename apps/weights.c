@@ -4,8 +4,8 @@
 #include "tensor/safetensors.h"
 #include "tensor/sharded.h"
 #include "tensor/torch_file.h"
+#include "zoo/composed.h"
 #include "zoo/uer.h"
-#include "zoo/zoo.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -88,6 +88,7 @@ static int read_model_file(const char *path, ae_weights *w, ae_err *e)
         ae_err_set(e, own.code, "%s", own.message);
     } else {
         snprintf(w->class_name, sizeof w->class_name, "%s", info.model ? info.model : "");
+        snprintf(w->plugin, sizeof w->plugin, "%s", info.plugin ? info.plugin : "");
         w->config = ae_model_file_config(f, e);
         w->tensors = ae_h5_read_tensors(f, "weights", '.', e);
     }
@@ -182,7 +183,7 @@ static int write_model_file(const char *path, const ae_weights *w, ae_err *e)
     if (!*w->class_name || !w->config) {
         return ae_hdf5_write(path, w->tensors, false, e); /* nothing says what it is: plain tensors */
     }
-    ae_h5 *f = ae_model_file_create(path, w->class_name, NULL, w->config, e);
+    ae_h5 *f = ae_model_file_create(path, w->class_name, *w->plugin ? w->plugin : NULL, w->config, e);
     if (!f) {
         return -1;
     }
@@ -242,7 +243,11 @@ typedef struct tables {
 static int through(const ae_zoo_model *row, ae_model *m, void *self, ae_weights *w, tables names, ae_err *e)
 {
     ae_model_defer_init(m); /* the file brings every value */
-    row->build(m, self, w->config, row->kind);
+    if (strcmp(row->class_name, "Composed") == 0) {
+        ae_composed_build(m, self, w->config, w->encoders);
+    } else {
+        row->build(m, self, w->config, row->kind);
+    }
     if (!ae_model_ok(m)) {
         return ae_err_set(e, ae_model_error(m)->code, "%s", ae_model_error(m)->message);
     }

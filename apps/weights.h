@@ -4,6 +4,7 @@
 
 #include "tensor/json.h"
 #include "tensor/tensor.h"
+#include "zoo/encoder.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,6 +34,9 @@ typedef struct ae_weights {
     char class_name[128]; /* "BertForMaskedLM"; "" where nothing says so */
     ae_json *config;      /* NULL where there is none */
     ae_tensors *tensors;
+    char plugin[64]; /* the plugin that brought the model's encoder; "" for none */
+    const ae_encoder *const
+        *encoders; /* for the model, besides those listed; set by the caller after reading; or NULL */
 } ae_weights;
 
 /* Reads a folder or a file, whose contents decide the format. Returns 0 or -1; free with ae_weights_free either way. */
