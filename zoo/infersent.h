@@ -41,10 +41,16 @@ typedef struct ae_infersent_config {
     /* The release looks up rows 0, 1, 1, 1 of a table of two queries in InnerAttentionMILAEncoder, and divides the mean
      * of BLSTMprojEncoder by lengths in sorted order. true: four queries, and every row its own length. */
     bool fixed;
+    /* Ours: a word table of so many rows, "word_embedding.weight", for batches of ids (datasets/dataset.h: s1_ids,
+     * s1_lengths, s2_ids, s2_lengths); 0: batches bring vectors, as the release's do. */
+    int64_t vocab_size;
+    bool freeze_words;  /* the table is not trained, as GloVe's vectors are not in the paper */
+    ae_problem problem; /* by num_labels, id2label and problem_type, which may stand in n_classes' place */
 } ae_infersent_config;
 
 struct ae_infersent {
     ae_infersent_config config;
+    struct ae_embedding words; /* weight NULL where batches bring vectors */
     struct ae_lstm lstm;
     struct ae_gru gru;
     struct ae_linear proj_enc, proj_key, proj_lstm, proj_query;

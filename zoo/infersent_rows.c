@@ -40,12 +40,23 @@ static bool read_switch(const ae_json *json, const char *key, ae_err *e)
                                                                    : ae_json_double(json, key, 0, e) != 0;
 }
 
+/* n_classes is the release's word, num_labels that of data sets. */
+static void read_classes(const ae_json *json, ae_infersent_config *c, ae_err *e)
+{
+    bool theirs = ae_json_is_null(ae_json_get(json, "num_labels")) && ae_json_is_null(ae_json_get(json, "id2label"));
+    ae_problem_read(json, &c->problem, &c->n_classes, e);
+    if (theirs) {
+        c->n_classes = ae_json_int(json, "n_classes", 3, e);
+    }
+}
+
 int ae_infersent_config_read(const ae_json *json, ae_infersent_config *c, ae_err *e)
 {
-    static const char *const known[] = {"word_emb_dim", "enc_lstm_dim", "pool_type",    "version",  "encoder_type",
-                                        "fc_dim",       "n_classes",    "nonlinear_fc", "dpout_fc", "dpout_model",
-                                        "bsize",        "n_words",      "n_enc_layers", "use_cuda", "fixed",
-                                        "model_type",   "architectures"};
+    static const char *const known[] = {"word_emb_dim", "enc_lstm_dim",  "pool_type",    "version",      "encoder_type",
+                                        "fc_dim",       "n_classes",     "nonlinear_fc", "dpout_fc",     "dpout_model",
+                                        "bsize",        "n_words",       "n_enc_layers", "use_cuda",     "fixed",
+                                        "model_type",   "architectures", "vocab_size",   "freeze_words", "num_labels",
+                                        "id2label",     "label2id",      "problem_type", "pad_token_id"};
     ae_err local = {0};
     e = e ? e : &local;
     *c = (ae_infersent_config){0};
@@ -57,7 +68,9 @@ int ae_infersent_config_read(const ae_json *json, ae_infersent_config *c, ae_err
     c->enc_lstm_dim = ae_json_int(json, "enc_lstm_dim", 2048, e);
     int64_t version = ae_json_int(json, "version", 1, e);
     c->fc_dim = ae_json_int(json, "fc_dim", 512, e);
-    c->n_classes = ae_json_int(json, "n_classes", 3, e);
+    read_classes(json, c, e);
+    c->vocab_size = ae_json_int(json, "vocab_size", 0, e);
+    c->freeze_words = read_switch(json, "freeze_words", e);
     c->nonlinear_fc = read_switch(json, "nonlinear_fc", e);
     c->dpout_fc = ae_json_double(json, "dpout_fc", 0, e);
     c->fixed = read_switch(json, "fixed", e);
@@ -72,6 +85,9 @@ int ae_infersent_config_read(const ae_json *json, ae_infersent_config *c, ae_err
     }
     c->version = (int)version;
     const int64_t most = 1 << 24;
+    if (c->vocab_size < 0 || c->vocab_size > 1 << 28) {
+        return ae_err_set(e, AE_E_VALUE, "vocab_size: %lld; it must be in 0..2^28", (long long)c->vocab_size);
+    }
     if (c->word_emb_dim < 1 || c->enc_lstm_dim < 1 || c->fc_dim < 1 || c->n_classes < 1 || c->word_emb_dim > most ||
         c->enc_lstm_dim > most || c->fc_dim > most || c->n_classes > most || !(c->dpout_fc >= 0 && c->dpout_fc < 1)) {
         return ae_err_set(e, AE_E_VALUE,
@@ -91,11 +107,21 @@ static int read_config(ae_model *m, const ae_json *config, ae_infersent_config *
     return ae_infersent_config_read(config, c, &e) == 0 ? 0 : ae_model_fail(m, e.code, "infersent: %s", e.message);
 }
 
+/* The word table stands beside the release's parameters, at the root. */
+static void words_init(ae_model *m, struct ae_infersent *s, const ae_infersent_config *c)
+{
+    if (c->vocab_size > 0) {
+        ae_embedding_init(m, &s->words, "word_embedding", c->vocab_size, c->word_emb_dim, ae_init_normal(0.1), -1);
+        ae_model_freeze(m, "word_embedding.weight", c->freeze_words);
+    }
+}
+
 static void build_encoder(ae_model *m, void *self, const ae_json *config, int encoder)
 {
     ae_infersent_config c;
     if (read_config(m, config, &c) == 0) {
         c.encoder_type = (ae_infersent_encoder)encoder;
+        words_init(m, self, &c);
         ae_infersent_init(m, self, &c);
     }
 }
@@ -104,8 +130,10 @@ static void build_nli(ae_model *m, void *self, const ae_json *config, int kind)
 {
     (void)kind;
     ae_infersent_config c;
+    struct ae_nli_net *n = self;
     if (read_config(m, config, &c) == 0) {
-        ae_nli_net_init(m, self, &c);
+        words_init(m, &n->encoder, &c);
+        ae_nli_net_init(m, n, &c);
     }
 }
 
@@ -118,6 +146,7 @@ static void build_classification(ae_model *m, void *self, const ae_json *config,
     if (read_config(m, config, &c) != 0) {
         return;
     }
+    words_init(m, &n->encoder, &c);
     ae_scope s = ae_scope_open(m, "encoder");
     ae_infersent_init(m, &n->encoder, &c);
     ae_scope_close(s);
@@ -125,43 +154,78 @@ static void build_classification(ae_model *m, void *self, const ae_json *config,
     ae_linear_init_torch(m, &n->classifier[1], "classifier.1", 512, c.n_classes, true);
 }
 
-/* A sentence (T,B,word_emb_dim) with its lengths, encoded. */
-static ae_tensor *encode(const struct ae_infersent *s, ae_io *io, const char *sent, const char *lengths)
+/* Vectors (B,T,word_emb_dim) of ids (B,T), zeros behind the lengths. */
+static ae_tensor *vectors_of(ae_graph *g, const struct ae_infersent *s, ae_tensor *ids, const ae_tensor *lengths)
 {
-    ae_tensor *x = ae_io_get(io, sent), *n = ae_io_get(io, lengths);
-    return ae_infersent_encode(io->graph, s, ae_transpose(io->graph, x, 0, 1), n);
+    if (!s->words.weight) {
+        return ae_fail(g, AE_E_STATE,
+                       "infersent: the batch holds ids; a vocab_size in the configuration gives the model "
+                       "the word table for them");
+    }
+    int64_t rows = ae_dim(ids, 0), n = ae_dim(ids, 1);
+    ae_tensor *real = ae_ones(g, AE_F32, 3, (int64_t[]){rows, n, 1});
+    for (int64_t i = 0; i < rows * n && ae_ok(g); i++) {
+        ae_set_f64(real, i, i % n < ae_get_i64(lengths, i / n));
+    }
+    return ae_mul(g, ae_embedding(g, &s->words, ids), real);
+}
+
+static int check_ids(ae_graph *g, const char *name, const ae_tensor *ids, const ae_tensor *lengths)
+{
+    if (ae_ok(g) && (ids->ndim != 2 || lengths->ndim != 1 || lengths->shape[0] != ids->shape[0])) {
+        char a[AE_SHAPE_TEXT_MAX], b[AE_SHAPE_TEXT_MAX];
+        ae_fail(g, AE_E_SHAPE, "infersent: %s is %s and its lengths %s; (batch, tokens) and (batch) are wanted", name,
+                ae_shape_text(ids->ndim, ids->shape, a), ae_shape_text(lengths->ndim, lengths->shape, b));
+    }
+    return ae_ok(g) ? 0 : -1;
+}
+
+/* A sentence encoded: vectors `sent` (T,B,word_emb_dim) with their lengths, or ids (B,T) "s1_ids" with "s1_lengths". */
+static ae_tensor *encode(const struct ae_infersent *s, ae_io *io, const char *sent, const char *lengths, int which)
+{
+    static const char *const names[][2] = {{"s1_ids", "s1_lengths"}, {"s2_ids", "s2_lengths"}};
+    ae_graph *g = io->graph;
+    if (!ae_tensors_get(io->inputs, names[which][0])) {
+        ae_tensor *x = ae_io_get(io, sent), *n = ae_io_get(io, lengths);
+        return ae_infersent_encode(g, s, ae_transpose(g, x, 0, 1), n);
+    }
+    ae_tensor *ids = ae_io_get(io, names[which][0]), *n = ae_io_get(io, names[which][1]);
+    if (check_ids(g, names[which][0], ids, n) != 0) {
+        return ae_bad(g);
+    }
+    return ae_infersent_encode(g, s, vectors_of(g, s, ids, n), n);
 }
 
 static ae_tensor *run_encoder(const void *self, ae_io *io)
 {
-    ae_tensor *u = encode(self, io, "sent", "lengths");
+    ae_tensor *u = encode(self, io, "sent", "lengths", 0);
     ae_io_put(io, "embedding", u);
     return ae_tensors_get(io->inputs, "loss_weight") ? ae_io_probe(io, u, "loss_weight") : NULL;
 }
 
-static ae_tensor *finish(ae_io *io, ae_tensor *logits)
+static ae_tensor *finish(const struct ae_nli_net *n, ae_io *io, ae_tensor *logits)
 {
     ae_tensor *labels = ae_io_optional(io, "labels");
     ae_io_put(io, "logits", logits);
-    return labels ? ae_cross_entropy(io->graph, logits, labels, NULL) : NULL;
+    return labels ? ae_problem_loss(io->graph, n->encoder.config.problem, logits, labels) : NULL;
 }
 
 static ae_tensor *run_nli(const void *self, ae_io *io)
 {
     const struct ae_nli_net *n = self;
-    ae_tensor *u = encode(&n->encoder, io, "s1", "s1_lengths"), *v = encode(&n->encoder, io, "s2", "s2_lengths");
+    ae_tensor *u = encode(&n->encoder, io, "s1", "s1_lengths", 0), *v = encode(&n->encoder, io, "s2", "s2_lengths", 1);
     ae_io_put(io, "u", u);
     ae_io_put(io, "v", v);
-    return finish(io, ae_nli_net_classify(io->graph, n, u, v));
+    return finish(n, io, ae_nli_net_classify(io->graph, n, u, v));
 }
 
 static ae_tensor *run_classification(const void *self, ae_io *io)
 {
     const struct ae_nli_net *n = self;
-    ae_tensor *u = encode(&n->encoder, io, "sent", "lengths");
+    ae_tensor *u = encode(&n->encoder, io, "sent", "lengths", 0);
     ae_io_put(io, "embedding", u);
     ae_tensor *hidden = ae_linear(io->graph, &n->classifier[0], u);
-    return finish(io, ae_linear(io->graph, &n->classifier[1], hidden));
+    return finish(n, io, ae_linear(io->graph, &n->classifier[1], hidden));
 }
 
 #define PAPER "Conneau et al. 2017, arXiv:1705.02364"
