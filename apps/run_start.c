@@ -173,18 +173,20 @@ const ae_zoo_model *ae_run_row(ae_run *run, const ae_run_start *s, const ae_run_
     return row;
 }
 
-static void set_dropout(ae_run *run, ae_json *config)
+/* --dropout under the keys that the family reads: some refuse others. */
+static void set_dropout(ae_run *run, const char *family, ae_json *config)
 {
-    static const char *const keys[] = {"hidden_dropout_prob",
-                                       "attention_probs_dropout_prob",
-                                       "resid_pdrop",
-                                       "embd_pdrop",
-                                       "attn_pdrop",
-                                       "dropout",
-                                       "dpout_fc"};
+    static const struct {
+        const char *family, *key;
+    } keys[] = {{"bert", "hidden_dropout_prob"}, {"bert", "attention_probs_dropout_prob"},
+                {"gpt2", "resid_pdrop"},         {"gpt2", "embd_pdrop"},
+                {"gpt2", "attn_pdrop"},          {"composed", "dropout"},
+                {"infersent", "dpout_fc"}};
     double rate = ae_options_real(run->options, "dropout");
     for (size_t i = 0; !isnan(rate) && i < sizeof keys / sizeof *keys; i++) {
-        ae_json_set_double(config, keys[i], rate);
+        if (strcmp(family, keys[i].family) == 0) {
+            ae_json_set_double(config, keys[i].key, rate);
+        }
     }
 }
 
@@ -210,7 +212,7 @@ static int fit_config(ae_run *run, const ae_run_start *s, ae_door *d, const ae_r
             ae_json_set_int(d->config, "pad_token_id", pad);
         }
     }
-    set_dropout(run, d->config);
+    set_dropout(run, s->family, d->config);
     set_positions(s, d, needs->seq);
     if (ae_options_text(run->options, "encoder")) {
         ae_json_set_string(d->config, "encoder", ae_options_text(run->options, "encoder"));
