@@ -1,6 +1,7 @@
 /* Metrics against numbers computed by hand and by a second program in Python from the definitions, and the cases in
  * which a metric does not exist. */
 #include "apps/metrics.h"
+#include "apps/trainer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -339,6 +340,31 @@ static void test_seeds(void **state)
     ae_json_free(o);
 }
 
+/* ---- by name, of a model's answers ---- */
+
+static void test_metrics_by_name(void **state)
+{
+    (void)state;
+    static float logits[] = {2, 1, 0, /**/ 0, 3, 1, /**/ 5, 4, 1, /**/ 0, 0, 1};
+    static int64_t gold[] = {0, 1, 1, 2};
+    const ae_evaluation x = {.loss = 0.5, .examples = 4, .classes = 3, .logits = logits, .gold = gold};
+    NEAR(ae_evaluation_metric(&x, "loss"), 0.5);
+    NEAR(ae_evaluation_metric(&x, "accuracy"), 0.75);
+    NEAR(ae_evaluation_metric(&x, "micro_f1"), 0.75);
+    NEAR(ae_evaluation_metric(&x, "macro_f1"), (2.0 / 3 + 2.0 / 3 + 1) / 3);
+    NEAR(ae_evaluation_metric(&x, "matthews"), 0.7);
+    assert_true(isnan(ae_evaluation_metric(&x, "pearson")));
+    static double scores[] = {1, 2, 3, 5};
+    const ae_evaluation y = {.loss = 2, .examples = 4, .classes = 1, .logits = logits + 3, .gold_scores = scores};
+    NEAR(ae_evaluation_metric(&y, "pearson"), 37.0 / sqrt(35.0 * 59));
+    NEAR(ae_evaluation_metric(&y, "spearman"), 0.8);
+    assert_true(isnan(ae_evaluation_metric(&y, "accuracy")));
+    const ae_evaluation language = {.loss = 3};
+    NEAR(ae_evaluation_metric(&language, "loss"), 3);
+    assert_true(isnan(ae_evaluation_metric(&language, "accuracy")));
+    assert_true(ae_metric_rises("matthews") && !ae_metric_rises("loss"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_scores_without_a_correlation),
         cmocka_unit_test(test_language_models),
         cmocka_unit_test(test_seeds),
+        cmocka_unit_test(test_metrics_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
