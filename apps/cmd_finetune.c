@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SEEDS = 100, TRAIN, VALID, TEST, SPLITS };
+enum { TRAIN, VALID, TEST, SPLITS };
+enum { MOST_SEEDS = 100 };
 
 static const char *const splits[SPLITS] = {[TRAIN] = "train", [VALID] = "valid", [TEST] = "test"};
 
