@@ -120,6 +120,7 @@ static void close_handle(ae_h5 *f)
         f->medium.discard = true; /* what an abandoned file still holds back need not be written */
         H5Fclose(f->file);
     }
+    ae_h5_leave_medium(&f->medium);
     ae_atomic_abort(f->medium.saving);
     ae_h5_drop_spools(f);
     ae_seal_parts_free(&f->large);

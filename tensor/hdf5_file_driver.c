@@ -168,7 +168,14 @@ int ae_h5_use_medium(hid_t access_properties, ae_h5_medium *medium)
     if (driver < 0) {
         return -1;
     }
-    herr_t result = H5Pset_driver(access_properties, driver, &medium);
-    H5FDunregister(driver); /* the properties and the file hold references of their own */
-    return result < 0 ? -1 : 0;
+    medium->driver = driver;
+    return H5Pset_driver(access_properties, driver, &medium) < 0 ? -1 : 0;
+}
+
+void ae_h5_leave_medium(ae_h5_medium *medium)
+{
+    if (medium->driver > 0) {
+        H5FDunregister(medium->driver);
+        medium->driver = 0;
+    }
 }

@@ -1,0 +1,191 @@
+/* Every allocation of a training step and of reading, converting and writing a model fails in turn, alone and with all
+ * that follow: what was begun ends with an error that says so, or with the right result, and nothing is lost or leaked.
+ */
+#include "memory_faults.h"
+
+#include "apps/weights.h"
+#include "nn/optimizer.h"
+#include "zoo/bert.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* One way through the library: 0 and a number that is always the same, or -1 and the message. */
+typedef int (*scenario)(double *result, ae_err *e);
+
+/* ---- a training step ------------------------------------------------------------------------------------------------ */
+
+static const char config_text[] =
+    "{\"vocab_size\":31,\"hidden_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":2,\"intermediate_size\":12,"
+    "\"max_position_embeddings\":6,\"type_vocab_size\":2}";
+
+static int graph_error(const ae_graph *g, ae_err *e)
+{
+    return ae_ok(g) ? 0 : ae_err_set(e, ae_graph_error(g)->code, "%s", ae_graph_error(g)->message);
+}
+
+/* The loss of a batch of 2 x 6 packed tokens, its gradient, and one step; the result is the loss of the next one. */
+static int steps(ae_model *m, struct ae_bert *b, ae_graph *g, ae_optimizer *opt, double *result, ae_err *e)
+{
+    for (int step = 0; step < 2; step++) {
+        ae_graph_begin(g, AE_TRAIN);
+        ae_tensor *ids = ae_randint(g, 2, (int64_t[]){2, 6}, 1, 31);
+        ae_tensor *mask = ae_from_data(g, AE_I64, 2, (int64_t[]){2, 6}, (int64_t[12]){1, 1, 1, 1, 1, 1, 1, 1, 1});
+        ae_bert_inputs in = {.input_ids = ids, .attention_mask = mask, .packed = true};
+        ae_tensor *loss = ae_bert_mlm_loss(g, b, ae_bert_encode(g, b, &in), ids);
+        *result = ae_item(loss);
+        if (ae_backward(g, loss, 0) != 0 || (step == 0 && ae_optimizer_step(opt, g, 0.1) != 0)) {
+            return graph_error(g, e);
+        }
+    }
+    return ae_model_ok(m) ? graph_error(g, e)
+                          : ae_err_set(e, ae_model_error(m)->code, "%s", ae_model_error(m)->message);
+}
+
+static int train(double *result, ae_err *e)
+{
+    struct ae_bert b = {0};
+    ae_json *config = ae_json_parse(config_text, sizeof config_text - 1, e);
+    ae_model *m = ae_model_new(1);
+    ae_graph *g = ae_graph_new();
+    ae_optimizer *opt = NULL;
+    const ae_zoo_model *row = ae_zoo_find("BertForMaskedLM");
+    int status = -1;
+    if (!config || !m || !g) {
+        ae_err_set(e, AE_E_MEMORY, "no memory to begin");
+    } else {
+        row->build(m, &b, config, row->kind);
+        ae_optim_config rule = ae_optim_defaults("adamw");
+        opt = ae_model_ok(m) ? ae_optimizer_new(m, &rule, e) : NULL;
+        if (!ae_model_ok(m)) {
+            ae_err_set(e, ae_model_error(m)->code, "%s", ae_model_error(m)->message);
+        }
+        status = opt ? steps(m, &b, g, opt, result, e) : -1;
+    }
+    ae_optimizer_free(opt);
+    ae_graph_free(g);
+    ae_model_free(m);
+    ae_json_free(config);
+    return status;
+}
+
+/* ---- model files ----------------------------------------------------------------------------------------------------- */
+
+static double sum_of(const ae_tensors *tensors)
+{
+    double sum = 0;
+    for (int i = 0; i < ae_tensors_count(tensors); i++) {
+        const ae_tensor *t = ae_tensors_at(tensors, i);
+        for (int64_t k = 0; k < ae_numel(t); k++) {
+            sum += ae_get_f64(t, k) * (double)(k % 7 + 1);
+        }
+    }
+    return sum;
+}
+
+static int convert(const char *from, const char *names, const char *to, ae_weights_format format, double *result,
+                   ae_err *e)
+{
+    ae_weights w = {0};
+    int status = ae_weights_read(from, &w, e);
+    status = status == 0 ? ae_weights_rename(&w, names, e) : -1;
+    status = status == 0 ? ae_weights_write(to, format, &w, e) : -1;
+    *result = status == 0 ? sum_of(w.tensors) : 0;
+    ae_weights_free(&w);
+    return status;
+}
+
+static int folder_to_model_file(double *result, ae_err *e)
+{
+    return convert(AE_TEST_DIR "/golden/bert_pretraining", "hf", "no_memory.h5", AE_WEIGHTS_H5, result, e);
+}
+
+static int model_file_to_uer(double *result, ae_err *e)
+{
+    return convert("no_memory_in.h5", "uer", "no_memory.bin", AE_WEIGHTS_TORCH, result, e);
+}
+
+/* ---- the failures ----------------------------------------------------------------------------------------------------- */
+
+static void arm(long at, bool rest)
+{
+    atomic_store(&faults.calls, 0);
+    atomic_store(&faults.hit, false);
+    atomic_store(&faults.rest, rest);
+    atomic_store(&faults.at, at);
+}
+
+/* Call number n of a scenario fails; returns false when the scenario has no such call. */
+static bool fail_at(scenario run, long n, bool rest, double want)
+{
+    double result = 0;
+    ae_err e = {0};
+    long before = faults.live;
+    arm(n, rest);
+    int status = run(&result, &e);
+    bool hit = atomic_load(&faults.hit);
+    arm(-1, false);
+    long after = faults.live;
+    if (status == 0 && result != want) {
+        fail_msg("allocation %ld%s: no error, and %.17g instead of %.17g", n, rest ? " and on" : "", result, want);
+    }
+    if (status != 0 && (!hit || !*e.message)) {
+        fail_msg("allocation %ld%s: an error without a reason: \"%s\"", n, rest ? " and on" : "", e.message);
+    }
+    if (after != before) {
+        fail_msg("allocation %ld%s: %ld blocks leaked; \"%s\"", n, rest ? " and on" : "", after - before, e.message);
+    }
+    return hit;
+}
+
+static void every_failure(scenario run)
+{
+    double want = 0, again = 0;
+    ae_err e = {0};
+    for (int i = 0; i < 2; i++) { /* caches that outlive a graph are filled now */
+        if (run(&want, &e) != 0) {
+            fail_msg("without a failure: %s", e.message);
+        }
+    }
+    atomic_store(&faults.calls, 0);
+    assert_int_equal(run(&again, &e), 0);
+    assert_true(again == want);
+    long calls = atomic_load(&faults.calls);
+    assert_true(calls > 20);
+    long stride = calls / 1500 + 1;
+    for (int rest = 0; rest < 2; rest++) {
+        long hits = 0;
+        for (long n = 0; n < calls; n += stride) {
+            hits += fail_at(run, n, rest != 0, want);
+        }
+        assert_true(hits >= calls / stride - 2);
+    }
+}
+
+static void training(void **state)
+{
+    (void)state;
+    every_failure(train);
+}
+
+static void model_files(void **state)
+{
+    (void)state;
+    double sum;
+    ae_err e = {0};
+    every_failure(folder_to_model_file);
+    assert_int_equal(convert(AE_TEST_DIR "/golden/bert_pretraining", "hf", "no_memory_in.h5", AE_WEIGHTS_H5, &sum, &e),
+                     0);
+    every_failure(model_file_to_uer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(training), cmocka_unit_test(model_files)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
