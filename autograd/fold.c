@@ -9,7 +9,8 @@ enum {
     ENOUGH_TASKS = 16, /* results, or blocks of columns, that keep the threads busy without cutting the reduction */
     MAX_PIECES = 32,
     PIECE = 32768, /* elements from which a piece of its own pays */
-    PARALLEL = 32768
+    PARALLEL = 32768,
+    MAX_STRETCH = 1024
 };
 
 typedef struct axis {
@@ -323,20 +324,6 @@ static void run_rows(const fold_plan *p, const block *b, int64_t from, int64_t t
     }
 }
 
-/* Sums of f32 columns with four rows a pass, so that the running sums are loaded and stored a quarter as often; returns
- * the rows done. This is the gradient of every bias. */
-static int64_t sum_columns_by_fours(const float *x, int64_t row, int64_t rows, int64_t n, lanes *l)
-{
-    int64_t r = 0;
-    for (; r + 4 <= rows; r += 4) {
-        const float *a = x + r * row, *b = a + row, *c = b + row, *d = c + row;
-        for (int64_t i = 0; i < n; i++) {
-            l->value[i].f += ((double)a[i] + (double)b[i]) + ((double)c[i] + (double)d[i]);
-        }
-    }
-    return r;
-}
-
 /* Whether steps over the reduced axes come in the order of their places, so that the first of equals is met first. */
 static bool places_rise(const fold_plan *p)
 {
@@ -382,7 +369,8 @@ static void run_columns(const fold_plan *p, const block *b, int64_t from, int64_
     }
     if (p->kind == AE_FOLD_SUM && p->dtype == AE_F32 && p->inner.x == 1 && p->gone_count == 1) {
         const float *x = (const float *)(const void *)p->data + b->x + from * p->gone[0].x;
-        from += sum_columns_by_fours(x, p->gone[0].x, to - from, b->n, l);
+        ae_kernels_get()->column_sums(x, p->gone[0].x, to - from, b->n, &l->value[0].f);
+        return;
     }
     for (int64_t r = from; r < to; r++) {
         int64_t x, at;
@@ -428,10 +416,59 @@ static void combine(const fold_plan *p, const lanes *parts, int64_t index, const
     }
 }
 
+/* ---- the columns of f32 rows: the gradient of every bias ----------------------------------------------------------- */
+
+static bool sums_columns(const fold_plan *p)
+{
+    return p->kind == AE_FOLD_SUM && p->dtype == AE_F32 && !p->inner.reduced && p->inner.x == 1 && p->inner.to == 1 &&
+           p->kept_count == 0 && p->gone_count == 1;
+}
+
+/* Columns of a task: stretches of memory up to a page, which is what the processor fetches ahead, yet enough tasks. */
+static int64_t stretch_of(const fold_plan *p)
+{
+    int64_t n = p->inner.n * p->pieces / ENOUGH_TASKS / AE_WIDE * AE_WIDE;
+    return n < AE_WIDE ? AE_WIDE : n < MAX_STRETCH ? n : MAX_STRETCH;
+}
+
+/* The same sums in the same order as by blocks of AE_WIDE columns, with longer stretches a row. */
+static int sum_columns(ae_graph *g, const fold_plan *p, double scale, ae_tensor *y)
+{
+    const int64_t n = p->inner.n, row = p->gone[0].x, stretch = stretch_of(p);
+    const int64_t stretches = (n + stretch - 1) / stretch, tasks = stretches * p->pieces;
+    const ae_kernels *k = ae_kernels_get();
+    ae_tensor *scratch = ae_empty(g, AE_F64, 2, (int64_t[]){p->pieces, n});
+    if (scratch == ae_bad(g)) {
+        return -1;
+    }
+    double *sums = scratch->data;
+#pragma omp parallel for schedule(static) if (n * p->reduced >= PARALLEL)
+    for (int64_t t = 0; t < tasks; t++) {
+        int64_t piece = t / stretches, at = t % stretches * stretch, from = piece * p->length;
+        int64_t rows = p->steps - from < p->length ? p->steps - from : p->length;
+        int64_t width = n - at < stretch ? n - at : stretch;
+        memset(sums + piece * n + at, 0, (size_t)width * sizeof *sums);
+        k->column_sums((const float *)(const void *)p->data + from * row + at, row, rows, width, sums + piece * n + at);
+    }
+    for (int64_t piece = 1; piece < p->pieces; piece++) {
+        for (int64_t i = 0; i < n; i++) {
+            sums[i] += sums[piece * n + i];
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        sums[i] *= scale;
+    }
+    ae_wide_store(y->dtype, sums, y->data, 1, n);
+    return 0;
+}
+
 int ae_fold(ae_graph *g, ae_fold_kind kind, const ae_tensor *x, const bool *over, double scale, ae_tensor *y,
             ae_tensor *ids)
 {
     fold_plan p = make_plan(kind, x, over);
+    if (sums_columns(&p)) {
+        return sum_columns(g, &p, scale, y);
+    }
     int64_t tasks = p.blocks * p.pieces;
     lanes *parts = NULL;
     if (p.pieces > 1) {

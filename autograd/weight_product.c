@@ -120,11 +120,7 @@ void ae_column_sums(const float *dy, int64_t rows, int64_t dy_row, int64_t n, fl
     for (int64_t from = 0; from < n; from += block) {
         int64_t m = n - from < block ? n - from : block;
         double sum[256] = {0};
-        for (int64_t i = 0; i < rows; i++) {
-            for (int64_t k = 0; k < m; k++) {
-                sum[k] += (double)dy[i * dy_row + from + k];
-            }
-        }
+        ae_kernels_get()->column_sums(dy + from, dy_row, rows, m, sum);
         for (int64_t k = 0; k < m; k++) {
             db[from + k] = (float)sum[k];
         }

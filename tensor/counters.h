@@ -43,6 +43,7 @@ extern "C" {
     ROW(AE_K_DOT_##ISA, "dot." isa)                                                                                    \
     ROW(AE_K_SUM_##ISA, "sum." isa)                                                                                    \
     ROW(AE_K_SUM_SQUARES_##ISA, "sum_squares." isa)                                                                    \
+    ROW(AE_K_COLUMN_SUMS_##ISA, "column_sums." isa)                                                                    \
     ROW(AE_K_MAX_##ISA, "max." isa)                                                                                    \
     ROW(AE_K_MIN_##ISA, "min." isa)                                                                                    \
     ROW(AE_K_MAX_INTO_##ISA, "max_into." isa)                                                                          \

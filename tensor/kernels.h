@@ -80,6 +80,9 @@ typedef struct ae_kernels {
     double (*dot)(const float *a, const float *b, int64_t n);    /* summed in double, as the next two */
     double (*sum)(const float *x, int64_t n);
     double (*sum_squares)(const float *x, int64_t n);
+
+    /* sums[j] += Σ x[i·ldx + j] over the rows i, in double; the same bits in every table. */
+    void (*column_sums)(const float *x, int64_t ldx, int64_t rows, int64_t n, double *sums);
     float (*max)(const float *x, int64_t n); /* NaN when there is one; -inf for n = 0 */
     float (*min)(const float *x, int64_t n); /* likewise; inf for n = 0 */
 

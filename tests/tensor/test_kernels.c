@@ -464,6 +464,29 @@ static void vectors(void)
     }
 }
 
+static void sums_of_columns(void)
+{
+    enum { LDX = 70, ROWS = 11, COLS = 67 };
+    float x[ROWS * LDX];
+    double sums[COLS + 1];
+    fill(x, ROWS * LDX, -3, 5);
+    for (int64_t rows = 0; rows <= ROWS; rows++) {
+        for (int64_t n = 0; n <= COLS; n++) {
+            for (int64_t j = 0; j <= COLS; j++) {
+                sums[j] = 0.25 * (double)j;
+            }
+            k->column_sums(x, LDX, rows, n, sums);
+            for (int64_t j = 0; j <= COLS; j++) {
+                double want = 0.25 * (double)j;
+                for (int64_t i = 0; i < rows && j < n; i++) {
+                    want += (double)x[i * LDX + j];
+                }
+                assert_true(fabs(sums[j] - want) <= 1e-13 * 100);
+            }
+        }
+    }
+}
+
 static void extremes_of_specials(void)
 {
     float x[40];
@@ -1219,6 +1242,7 @@ EACH_ISA(vectors)
 EACH_ISA(extremes_of_specials)
 EACH_ISA(first_of_equals_is_found)
 EACH_ISA(columns_keep_their_extremes)
+EACH_ISA(sums_of_columns)
 EACH_ISA(softmax_rows)
 EACH_ISA(softmax_of_specials)
 EACH_ISA(cross_entropy_rows)
@@ -1260,6 +1284,7 @@ int main(void)
         cmocka_unit_test(each_adam_steps),
         cmocka_unit_test(each_sgd_steps),
         cmocka_unit_test(each_sgd_first_step_ignores_the_buffer),
+        cmocka_unit_test(each_sums_of_columns),
         cmocka_unit_test(every_call_was_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
