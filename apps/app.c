@@ -182,8 +182,6 @@ static int start(ae_run *run, int argc, char *const *argv)
     int status = options ? run_command(run, options, argc - words, argv + words) : -1;
     ae_plugins_free(run->plugins);
     run->plugins = NULL;
-    ae_options_free(options);
-    run->options = NULL;
     return status;
 }
 
@@ -198,6 +196,7 @@ int ae_app_run(const ae_app *app, int argc, char *const *argv, FILE *out, FILE *
     if (status < 0) {
         status = report_error(&run);
     }
+    ae_options_free(run.options); /* the error's file may be one of its values */
     if ((fflush(out) || ferror(out)) && status <= AE_EXIT_NO) {
         fprintf(log, "%s: the output could not be written: is the disk full?\n", ae_app_name(app));
         status = AE_EXIT_SYSTEM;

@@ -8,11 +8,17 @@
 #define AE_COMMANDS(ROW)                                                                                               \
     ROW(pretrain)                                                                                                      \
     ROW(finetune)                                                                                                      \
+    ROW(predict)                                                                                                       \
+    ROW(eval)                                                                                                          \
+    ROW(generate)                                                                                                      \
+    ROW(fill)                                                                                                          \
+    ROW(embed)                                                                                                         \
     ROW(data_build)                                                                                                    \
     ROW(data_inspect)                                                                                                  \
     ROW(list)                                                                                                          \
     ROW(inspect)                                                                                                       \
     ROW(convert)                                                                                                       \
+    ROW(average)                                                                                                       \
     ROW(parity)                                                                                                        \
     ROW(bench_train)                                                                                                   \
     ROW(bench_infer)                                                                                                   \

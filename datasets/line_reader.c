@@ -4,8 +4,10 @@
 #include "tensor/input_file.h"
 #include "tensor/utf8_check.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { BLOCK = 256 * 1024 };
 
@@ -131,7 +133,7 @@ static int begin_file(ae_line_reader *r, ae_err *e)
     r->at_end = false;
     r->number = 0;
     r->at = r->searched = r->filled = 0;
-    while (r->filled < 3 && !r->at_end) {
+    while (r->filled < 3 && !r->at_end && !memchr(r->block, '\n', r->filled)) { /* who types waits for an answer */
         if (read_on(r, e) != 0) {
             return -1;
         }
@@ -341,6 +343,16 @@ int ae_line_reader_next(ae_line_reader *r, ae_line *line, ae_err *e)
 {
     int found = find_line(r, line, e);
     return found == 1 && decode(r, line, e) != 0 ? -1 : found;
+}
+
+bool ae_line_reader_ready(const ae_line_reader *r)
+{
+    const source *s = r->current < r->count ? &r->sources[r->current] : NULL;
+    if (!s || strcmp(s->path, "-") != 0 || memchr(r->block + r->at, '\n', r->filled - r->at)) {
+        return true;
+    }
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    return poll(&input, 1, 0) != 0;
 }
 
 int64_t ae_line_reader_consumed(const ae_line_reader *r)

@@ -42,6 +42,9 @@ AE_API void ae_line_reader_close(ae_line_reader *r); /* NULL is allowed */
  * gzip data, a line for which there is no memory, what the system says. */
 AE_API int ae_line_reader_next(ae_line_reader *r, ae_line *line, ae_err *e);
 
+/* Whether the next call comes back without waiting for a pipe or a terminal to give more. */
+AE_API bool ae_line_reader_ready(const ae_line_reader *r);
+
 /* Bytes consumed of all files and their sum (compressed bytes for gzip; -1 when unknown: standard input, pipes). */
 AE_API int64_t ae_line_reader_consumed(const ae_line_reader *r);
 AE_API int64_t ae_line_reader_total(const ae_line_reader *r);

@@ -72,6 +72,7 @@ typedef struct generation {
     const ae_decoder *decoder;
     const ae_generate_options *options;
     int64_t batch, start, length; /* tokens given; tokens so far */
+    int64_t first;                /* the first token that the model still sees */
     ae_tensor *ids, *mask;        /* (B, T+N) */
     ae_tensor *scores;            /* (B,N,V) or NULL */
     bool *finished;
@@ -94,7 +95,7 @@ static ae_tensor *positions(ae_graph *g, const generation *s, int64_t from)
     ae_tensor *p = ae_zeros(g, AE_I64, 2, shape);
     for (int64_t b = 0; b < s->batch && ae_ok(g); b++) {
         int64_t at = 0;
-        for (int64_t t = 0; t < s->length; t++) {
+        for (int64_t t = s->first; t < s->length; t++) {
             bool real = ae_get_i64(s->mask, b * s->mask->shape[1] + t) != 0;
             if (t >= from) {
                 ae_set_i64(p, b * shape[1] + t - from, real ? at : 1);
@@ -110,7 +111,7 @@ static int next_logits(generation *s, int64_t from, ae_err *e)
     ae_graph *g = s->g;
     ae_graph_begin(g, AE_EVAL);
     ae_tensor *logits = s->decoder->fn(g, s->decoder->self, columns(g, s->ids, from, s->length), positions(g, s, from),
-                                       columns(g, s->mask, 0, s->length), s->cache);
+                                       columns(g, s->mask, s->first, s->length), s->cache);
     if (ae_read(logits, AE_F32, s->logits, s->batch * s->decoder->vocab_size) != 0) {
         return ae_err_set(e, ae_ok(g) ? AE_E_SHAPE : ae_graph_error(g)->code, "generate: %s",
                           ae_ok(g) ? "the decoder's logits are not (batch, vocabulary)" : ae_graph_error(g)->message);
@@ -135,15 +136,36 @@ static bool extend(generation *s)
         int64_t token = o->temperature > 0 ? draw(logits, v, o, ae_random_unit(&key, (uint64_t)b), s->sorted)
                                            : likeliest(logits, v);
         if (s->finished[b]) {
-            token = o->pad_token_id >= 0 ? o->pad_token_id : o->eos.ids[0];
+            token = o->pad_token_id >= 0 ? o->pad_token_id : o->eos.count > 0 ? o->eos.ids[0] : 0;
         }
         ae_set_i64(s->ids, b * width + s->length, token);
         ae_set_i64(s->mask, b * width + s->length, 1);
-        s->finished[b] = s->finished[b] || ae_generate_ends(o, token);
+        bool stopped = !s->finished[b] && o->token && o->token(o->user, b, token) != 0;
+        s->finished[b] = s->finished[b] || stopped || ae_generate_ends(o, token);
         any = any || !s->finished[b];
     }
     s->length++;
     return any;
+}
+
+/* A cache for what the model sees at once. */
+static int new_cache(generation *s, ae_err *e)
+{
+    int64_t most = s->decoder->max_positions, all = s->ids->shape[1];
+    ae_kv_cache_free(s->cache);
+    s->cache = ae_kv_cache_new(s->decoder->layers, s->batch, all < most ? all : most, s->decoder->width, e);
+    return s->cache ? 0 : -1;
+}
+
+/* Forgets the older half when the positions are full; *read is what the cache holds. */
+static int slide(generation *s, int64_t *read, ae_err *e)
+{
+    int64_t most = s->decoder->max_positions;
+    if (s->length - s->first <= most) {
+        return 0;
+    }
+    s->first = *read = s->length - (most + 1) / 2;
+    return new_cache(s, e);
 }
 
 static int prepare(generation *s, const ae_tensor *input_ids, const ae_tensor *attention_mask, bool scores, ae_err *e)
@@ -157,8 +179,7 @@ static int prepare(generation *s, const ae_tensor *input_ids, const ae_tensor *a
     s->logits = malloc((size_t)(s->batch * v + 1) * sizeof *s->logits);
     s->sorted = malloc((size_t)(v + 1) * sizeof *s->sorted);
     s->seen = malloc((size_t)v + 1);
-    s->cache = ae_kv_cache_new(s->decoder->layers, s->batch, shape[1], s->decoder->width, e);
-    if (e->code || !s->finished || !s->logits || !s->sorted || !s->seen) {
+    if (e->code || new_cache(s, e) != 0 || !s->finished || !s->logits || !s->sorted || !s->seen) {
         return ae_err_set(e, AE_E_MEMORY, "generate: no memory for %lld sequences", (long long)s->batch);
     }
     for (int64_t i = 0; i < s->batch * s->start; i++) {
@@ -179,7 +200,8 @@ static int check(const ae_decoder *d, const ae_tensor *ids, const ae_tensor *mas
                           "token, and attention_mask likewise",
                           ae_shape_text(ids->ndim, ids->shape, shape));
     }
-    if (o->max_new_tokens < 0 || ids->shape[1] + o->max_new_tokens > d->max_positions) {
+    int64_t room = d->max_positions - ids->shape[1];
+    if (o->max_new_tokens < 0 || (!o->slide && o->max_new_tokens > room)) {
         return ae_err_set(e, AE_E_VALUE, "generate: %lld tokens behind %lld; the model has %lld positions",
                           (long long)o->max_new_tokens, (long long)ids->shape[1], (long long)d->max_positions);
     }
@@ -216,7 +238,7 @@ int ae_generate(ae_graph *g, const ae_decoder *d, const ae_tensor *input_ids, co
     int64_t read = 0;
     bool more = options->max_new_tokens > 0;
     if (prepare(&s, input_ids, attention_mask, scores != NULL, e) == 0) {
-        while (more && next_logits(&s, read, e) == 0) {
+        while (more && slide(&s, &read, e) == 0 && next_logits(&s, read, e) == 0) {
             read = s.length;
             more = extend(&s) && s.length < s.start + options->max_new_tokens;
         }

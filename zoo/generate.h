@@ -42,6 +42,12 @@ typedef struct ae_generate_options {
     int64_t top_k;                      /* above 0: only logits >= the k-th largest */
     double top_p; /* in (0,1): the fewest likeliest tokens whose probabilities sum to at least p */
     uint64_t seed;
+    /* Past the model's positions: when they are full, the last half of them is read anew from position 0, and what
+     * stands before is forgotten. false: more tokens than positions are an error. */
+    bool slide;
+    /* Called with every token chosen for a row that has not ended, in order; other than 0 ends the row behind it. */
+    int (*token)(void *user, int64_t row, int64_t id);
+    void *user;
 } ae_generate_options;
 
 /* Extends input_ids (B,T), host i64; attention_mask (B,T) or NULL marks real tokens (padding on the left). *sequences

@@ -112,6 +112,57 @@ static void drawing_obeys(void **state)
     assert_true(differs);
 }
 
+/* The likeliest token says how many the model sees; the first of the new ones must stand at the right position. */
+static ae_tensor *counting(ae_graph *g, const void *self, ae_tensor *ids, ae_tensor *positions, ae_tensor *mask,
+                           ae_kv_cache *cache)
+{
+    (void)self, (void)cache;
+    int64_t seen = ae_dim(mask, 1), new = ae_dim(ids, 1);
+    assert_int_equal(ae_get_i64(positions, 0), seen - new);
+    assert_int_equal(ae_get_i64(positions, new - 1), seen - 1);
+    ae_tensor *logits = ae_zeros(g, AE_F32, 2, (int64_t[]){1, V});
+    ae_set_f64(logits, seen, 1);
+    return logits;
+}
+
+static int note(void *user, int64_t row, int64_t id)
+{
+    int64_t *noted = user;
+    assert_int_equal(row, 0);
+    noted[++noted[0]] = id;
+    return noted[0] == 8; /* enough */
+}
+
+static void the_context_slides(void **state)
+{
+    (void)state;
+    int64_t noted[16] = {0};
+    static const int64_t want[] = {2, 3, 4, 2, 3, 4, 2, 3};
+    ae_err e = {0};
+    ae_graph *g = ae_graph_new();
+    ae_decoder d = {counting, NULL, 1, 1, V, 4};
+    ae_generate_options o = {.max_new_tokens = 9, .pad_token_id = -1, .slide = true, .token = note, .user = noted};
+    ae_tensor *given = ae_tensor_new(AE_I64, 2, (int64_t[]){1, 2}, &e), *sequences = NULL;
+    assert_int_equal(ae_generate(g, &d, given, NULL, &o, &sequences, NULL, &e), 0);
+    assert_int_equal(sequences->shape[1], 10); /* the callback ended it one before the last */
+    assert_int_equal(noted[0], 8);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(noted[i + 1], want[i]);
+        assert_int_equal(ae_get_i64(sequences, i + 2), want[i]);
+    }
+    ae_tensor_free(given);
+    ae_tensor_free(sequences);
+    noted[0] = 0;
+    given = ae_tensor_new(AE_I64, 2, (int64_t[]){1, 7}, &e); /* longer than all positions from the start */
+    o.max_new_tokens = 3;
+    assert_int_equal(ae_generate(g, &d, given, NULL, &o, &sequences, NULL, &e), 0);
+    assert_int_equal(noted[1], 2);
+    assert_int_equal(noted[3], 4);
+    ae_tensor_free(given);
+    ae_tensor_free(sequences);
+    ae_graph_free(g);
+}
+
 static void expect_message(const ae_generate_options *o, const char *want)
 {
     int64_t ids[64];
@@ -144,6 +195,7 @@ int main(void)
         cmocka_unit_test(greedy_rules),
         cmocka_unit_test(ends_wait),
         cmocka_unit_test(drawing_obeys),
+        cmocka_unit_test(the_context_slides),
         cmocka_unit_test(bad_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
