@@ -1,7 +1,7 @@
 /* Trainers: a vocabulary from text. Deterministic: the same text and numbers give the same tokenizer on any number of
  * threads. */
-#ifndef AE_TOKENIZERS_TRAINER_H
-#define AE_TOKENIZERS_TRAINER_H
+#ifndef AE_TOKENIZERS_TOKENIZER_TRAINER_H
+#define AE_TOKENIZERS_TOKENIZER_TRAINER_H
 
 #include "tokenizers/tokenizer.h"
 
