@@ -6,6 +6,7 @@
 #include "nn/act.h"
 #include "tensor/nearest_name.h"
 #include "tensor/tensor.h"
+#include "tokenizers/tokenizer.h"
 #include "zoo/composed.h"
 
 #include <string.h>
@@ -192,6 +193,17 @@ static bool schedule_entry(ae_run *run, int i, list_entry *entry)
     return true;
 }
 
+static bool tokenizer_entry(ae_run *run, int i, list_entry *entry)
+{
+    (void)run;
+    if (i >= ae_tokenizer_kind_count()) {
+        return false;
+    }
+    entry->name = ae_tokenizer_kind_name(i);
+    entry->about = ae_tokenizer_kind_about(i);
+    return true;
+}
+
 /* The kinds of things that can be listed: a row each, with a function that fills entry i or returns false past the
  * last. */
 static const struct list_kind {
@@ -205,6 +217,7 @@ static const struct list_kind {
     {"recipes", "models of known sizes with the values that they are trained with", recipe_entry},
     {"optimizers", "the rules of optimizers, each with its formula", optimizer_entry},
     {"schedules", "the schedules of the learning rate", schedule_entry},
+    {"tokenizers", "the kinds of tokenizers that can be trained, and opened from vocabulary files", tokenizer_entry},
     {"options", "every option that some command takes", option_entry},
     {"ops", "the operations on tensors, each with its formula", op_entry},
     {"activations", "the activations that a model's configuration can name", activation_entry},

@@ -19,6 +19,11 @@
     ROW(inspect)                                                                                                       \
     ROW(convert)                                                                                                       \
     ROW(average)                                                                                                       \
+    ROW(tokenizer_train)                                                                                               \
+    ROW(tokenizer_encode)                                                                                              \
+    ROW(tokenizer_decode)                                                                                              \
+    ROW(tokenizer_inspect)                                                                                             \
+    ROW(tokenizer_convert)                                                                                             \
     ROW(parity)                                                                                                        \
     ROW(bench_train)                                                                                                   \
     ROW(bench_infer)                                                                                                   \

@@ -1,0 +1,253 @@
+#include "apps/tokenizer_files.h"
+
+#include "apps/tokenizer_run.h"
+#include "tensor/atomic_file.h"
+#include "tensor/byte_buffer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- the contents ------------------------------------------------------------------------------------------------ */
+
+/* vocab.txt: one token a line, so that no token may hold a line end and no id may lack one. */
+static int check_lines(const ae_tokenizer *t, ae_err *e)
+{
+    for (int32_t id = 0; id < ae_tokenizer_size(t); id++) {
+        size_t bytes;
+        const char *token = ae_tokenizer_token(t, id, &bytes);
+        if (!token) {
+            return ae_err_set(e, AE_E_UNSUPPORTED,
+                              "id %d has no token, and a vocab.txt cannot leave a line out; write a "
+                              "tokenizer.json (--output NAME.json)",
+                              (int)id);
+        }
+        if (memchr(token, '\n', bytes) || memchr(token, '\r', bytes)) {
+            return ae_err_set(e, AE_E_UNSUPPORTED,
+                              "token %d holds a line end, which a vocab.txt cannot; write a "
+                              "tokenizer.json (--output NAME.json)",
+                              (int)id);
+        }
+    }
+    return 0;
+}
+
+static void token_lines(const ae_tokenizer *t, ae_bytes *out)
+{
+    for (int32_t id = 0; id < ae_tokenizer_size(t); id++) {
+        size_t bytes;
+        const char *token = ae_tokenizer_token(t, id, &bytes);
+        ae_bytes_add(out, token, bytes);
+        ae_bytes_add(out, "\n", 1);
+    }
+}
+
+/* vocab.json: an object from token to id, on one line as GPT-2's. */
+static int token_object(const ae_tokenizer *t, ae_bytes *out, ae_err *e)
+{
+    ae_json *object = ae_json_new_object();
+    for (int32_t id = 0; id < ae_tokenizer_size(t); id++) {
+        const char *token = ae_tokenizer_token(t, id, NULL);
+        if (token) {
+            ae_json_add(object, token, ae_json_new_int(id));
+        }
+    }
+    char *text = ae_json_text(object, false, e);
+    ae_json_free(object);
+    if (!text) {
+        return -1;
+    }
+    ae_bytes_add_text(out, text);
+    free(text);
+    return 0;
+}
+
+/* A merge as tokenizer.json has it: "a b" or ["a", "b"]. */
+static int merge_line(const ae_json *merge, ae_bytes *out, ae_err *e)
+{
+    const ae_json *first = ae_json_first(merge), *second = first ? ae_json_next(first) : NULL;
+    const char *a = NULL, *b = NULL;
+    if (ae_json_type_of(merge) == AE_JSON_STRING) {
+        if (ae_json_value_string(merge, &a, e)) {
+            return -1;
+        }
+        ae_bytes_printf(out, "%s\n", a);
+        return 0;
+    }
+    if (!second || ae_json_value_string(first, &a, e) || ae_json_value_string(second, &b, e)) {
+        return ae_err_set(e, AE_E_FORMAT, "a merge is not a pair of tokens");
+    }
+    if (strpbrk(a, " \n") || strpbrk(b, " \n")) {
+        return ae_err_set(e, AE_E_UNSUPPORTED,
+                          "a merge has a blank in its tokens, which a merges.txt cannot hold; write "
+                          "a tokenizer.json (--output NAME.json)");
+    }
+    ae_bytes_printf(out, "%s %s\n", a, b);
+    return 0;
+}
+
+static int merge_lines(const ae_json *merges, ae_bytes *out, ae_err *e)
+{
+    ae_bytes_add_text(out, "#version: 0.2\n");
+    for (const ae_json *merge = ae_json_first(merges); merge; merge = ae_json_next(merge)) {
+        if (merge_line(merge, out, e)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* tokenizer_config.json: what Hugging Face's tokenizers must be told besides the vocabulary. */
+static int configuration(const ae_tokenizer *t, const ae_json *json, ae_bytes *out, ae_err *e)
+{
+    static const char *const roles[AE_TOKEN_ROLES] = {"pad_token", "unk_token", "cls_token", "sep_token", "mask_token"};
+    const ae_json *normalizer = ae_json_get(json, "normalizer");
+    const char *type = ae_json_string(normalizer, "type", "", NULL);
+    bool gpt2 = strcmp(ae_tokenizer_kind(t), "gpt2") == 0, roberta = strcmp(ae_tokenizer_kind(t), "roberta") == 0;
+    ae_json *object = ae_json_new_object();
+    if (strcmp(type, "BertNormalizer") == 0) {
+        const ae_json *accents = ae_json_get(normalizer, "strip_accents");
+        ae_json_set_string(object, "tokenizer_class", "BertTokenizer");
+        ae_json_set_bool(object, "do_lower_case", ae_json_bool(normalizer, "lowercase", true, NULL));
+        ae_json_set_bool(object, "tokenize_chinese_chars",
+                         ae_json_bool(normalizer, "handle_chinese_chars", true, NULL));
+        ae_json_set(object, "strip_accents", accents ? ae_json_copy(accents) : ae_json_new_null());
+    } else if (gpt2 || roberta) {
+        ae_json_set_string(object, "tokenizer_class", gpt2 ? "GPT2Tokenizer" : "RobertaTokenizer");
+    }
+    for (int role = 0; role < AE_TOKEN_ROLES; role++) {
+        int32_t id = ae_tokenizer_role(t, (ae_token_role)role);
+        /* GPT-2 begins and ends with one token and knows none of the other roles. */
+        if (id >= 0 && !gpt2) {
+            ae_json_set_string(object, roles[role], ae_tokenizer_token(t, id, NULL));
+        } else if (id >= 0 && role == AE_TOKEN_SEP) {
+            ae_json_set_string(object, "bos_token", ae_tokenizer_token(t, id, NULL));
+            ae_json_set_string(object, "eos_token", ae_tokenizer_token(t, id, NULL));
+        }
+    }
+    char *text = ae_json_text(object, true, e);
+    ae_json_free(object);
+    if (!text) {
+        return -1;
+    }
+    ae_bytes_add_text(out, text);
+    free(text);
+    return 0;
+}
+
+static int json_text(const ae_json *json, ae_bytes *out, ae_err *e)
+{
+    char *text = ae_json_text(json, true, e);
+    if (!text) {
+        return -1;
+    }
+    ae_bytes_add_text(out, text);
+    free(text);
+    return 0;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+typedef struct planned {
+    ae_tokenizer_files *files;
+    ae_bytes content[AE_TOKENIZER_FILES_MAX];
+} planned;
+
+/* Adds a file to the plan: folder/name, or folder itself when name is NULL. NULL and e when the path is too long. */
+static ae_bytes *plan(planned *p, const char *folder, const char *name, ae_err *e)
+{
+    int i = p->files->n;
+    int n = snprintf(p->files->path[i], AE_TOKENIZER_PATH, "%s%s%s", folder, name ? "/" : "", name ? name : "");
+    if (n < 0 || n >= AE_TOKENIZER_PATH) {
+        ae_err_set(e, AE_E_VALUE, "the path %.100s... is too long", folder);
+        return NULL;
+    }
+    p->files->n++;
+    return &p->content[i];
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t a = strlen(text), b = strlen(end);
+    return a >= b && strcmp(text + a - b, end) == 0;
+}
+
+static int plan_vocabulary(planned *p, const ae_tokenizer *t, const ae_json *json, const char *folder, ae_err *e)
+{
+    const ae_json *merges = ae_json_get(ae_json_get(json, "model"), "merges");
+    if (!merges && check_lines(t, NULL)) {
+        return 0; /* tokenizer.json, beside it, holds what a list cannot */
+    }
+    if (!merges) {
+        ae_bytes *vocabulary = plan(p, folder, "vocab.txt", e);
+        if (vocabulary) {
+            token_lines(t, vocabulary);
+        }
+        return vocabulary ? 0 : -1;
+    }
+    ae_bytes *vocabulary = plan(p, folder, "vocab.json", e), *pairs = plan(p, folder, "merges.txt", e);
+    return vocabulary && pairs && token_object(t, vocabulary, e) == 0 ? merge_lines(merges, pairs, e) : -1;
+}
+
+static int plan_files(planned *p, const ae_tokenizer *t, const ae_json *json, const char *output, ae_err *e)
+{
+    if (ends_with(output, ".txt")) {
+        if (ae_json_get(ae_json_get(json, "model"), "merges")) {
+            return ae_err_set(e, AE_E_UNSUPPORTED,
+                              "%s: a list of tokens cannot hold the merges of this tokenizer; give a "
+                              "folder or NAME.json",
+                              output);
+        }
+        ae_bytes *vocabulary = check_lines(t, e) ? NULL : plan(p, output, NULL, e);
+        if (vocabulary) {
+            token_lines(t, vocabulary);
+        }
+        return vocabulary ? 0 : -1;
+    }
+    bool alone = ends_with(output, ".json");
+    ae_bytes *whole = plan(p, output, alone ? NULL : "tokenizer.json", e);
+    if (!whole || json_text(json, whole, e)) {
+        return -1;
+    }
+    if (alone) {
+        return 0;
+    }
+    ae_bytes *config = plan(p, output, "tokenizer_config.json", e);
+    return config && configuration(t, json, config, e) == 0 ? plan_vocabulary(p, t, json, output, e) : -1;
+}
+
+static int write_files(ae_run *run, const planned *p, const char *output)
+{
+    bool folder = p->files->n > 1;
+    for (int i = 0; i < p->files->n; i++) {
+        if (p->content[i].failed) {
+            return ae_err_set(&run->error, AE_E_MEMORY, "no memory for %s", p->files->path[i]);
+        }
+        if (ae_run_refuse_existing(run, p->files->path[i])) {
+            return -1;
+        }
+    }
+    if (folder && mkdir(output, 0777) && errno != EEXIST) {
+        return ae_err_set(&run->error, AE_E_IO, "%s: the folder cannot be made: %s", output, strerror(errno));
+    }
+    for (int i = 0; i < p->files->n; i++) {
+        if (ae_atomic_save(p->files->path[i], p->content[i].data, p->content[i].length, &run->error)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int ae_run_write_tokenizer(ae_run *run, const ae_tokenizer *t, const char *output, ae_tokenizer_files *files)
+{
+    planned p = {.files = files};
+    files->n = 0;
+    ae_json *json = ae_tokenizer_json(t, &run->error);
+    int status = json && plan_files(&p, t, json, output, &run->error) == 0 ? write_files(run, &p, output) : -1;
+    for (int i = 0; i < AE_TOKENIZER_FILES_MAX; i++) {
+        ae_bytes_free(&p.content[i]);
+    }
+    ae_json_free(json);
+    return status;
+}
