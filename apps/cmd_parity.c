@@ -1,5 +1,6 @@
 #include "apps/command_table.h"
 #include "apps/parity.h"
+#include "apps/parity_tokenizer.h"
 #include "tensor/counters.h"
 #include "tensor/kernels.h"
 #include "tensor/safetensors.h"
@@ -111,8 +112,63 @@ static int run_mode(ae_run *run, const ae_case *c, bool packed, const char *writ
     return status;
 }
 
+/* ---- a case of a tokenizer -------------------------------------------------------------------------------------------- */
+
+static void print_differences(ae_run *run, const char *dir, const ae_tokenizer_parity *p)
+{
+    fprintf(run->out, "%s\n", dir);
+    for (int i = 0; i < p->kept; i++) {
+        fprintf(run->out, "%s\n  got  %.300s\n  want %.300s\n", p->first[i].path, p->first[i].got, p->first[i].wanted);
+    }
+    if (p->differences > p->kept) {
+        fprintf(run->out, "and %lld more\n", (long long)(p->differences - p->kept));
+    }
+    fprintf(run->out, "%s  %lld fields compared, %lld failed\n\n", p->differences ? "FAIL" : "PASS",
+            (long long)p->fields, (long long)p->differences);
+}
+
+static int print_differences_json(ae_run *run, const char *dir, const ae_tokenizer_parity *p)
+{
+    ae_json *object = ae_json_new_object(), *list = ae_json_new_array();
+    ae_json_set_string(object, "case", dir);
+    ae_json_set_bool(object, "pass", p->differences == 0);
+    ae_json_set_int(object, "failures", p->differences);
+    ae_json_set_int(object, "fields", p->fields);
+    for (int i = 0; i < p->kept; i++) {
+        ae_json *row = ae_json_new_object();
+        ae_json_set_string(row, "field", p->first[i].path);
+        ae_json_set_string(row, "got", p->first[i].got);
+        ae_json_set_string(row, "wanted", p->first[i].wanted);
+        ae_json_add(list, NULL, row);
+    }
+    ae_json_set(object, "differences", list);
+    return ae_run_print_json(run, object);
+}
+
+static int run_tokenizer_case(ae_run *run, const char *dir, const char *write, int *failed)
+{
+    ae_tokenizer_parity p;
+    int status = ae_tokenizer_case_run(dir, &p, &run->error);
+    if (status == 0 && run->json) {
+        status = print_differences_json(run, dir, &p);
+    } else if (status == 0) {
+        print_differences(run, dir, &p);
+    }
+    *failed += status == 0 && p.differences > 0;
+    if (status == 0 && write) {
+        status = ae_json_write_file(p.produced, write, &run->error);
+    }
+    ae_tokenizer_parity_free(&p);
+    return status;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------------------ */
+
 static int run_case(ae_run *run, const char *dir, const char *write, int *failed)
 {
+    if (ae_is_tokenizer_case(dir)) {
+        return run_tokenizer_case(run, dir, write, failed);
+    }
     ae_case *c = ae_case_read(dir, &run->error);
     int failures = 0, status = c ? run_mode(run, c, false, write, &failures) : -1;
     *failed += status == 0 && failures > 0;
@@ -150,13 +206,16 @@ static const char *const options[] = {"write", "threads", "verbose", "json", NUL
 
 const ae_command ae_cmd_parity = {
     .name = "parity",
-    .summary = "compare models with the numbers of reference implementations",
+    .summary = "compare models and tokenizers with reference implementations",
     .usage = "CASE_DIR...",
-    .details = "A case is a folder with meta.json, config.json, model.safetensors, inputs.safetensors and "
-               "expected.safetensors; tools/make_case.py makes one from a model of yours. Every tensor of "
-               "expected.safetensors must be produced, in f32 and within the tolerance of meta.json. Cases run padded "
-               "and, where the model can skip padding, packed.\n\n"
-               "The exit status is 1 when a tensor fails.",
+    .details =
+        "A case is a folder with meta.json, config.json, model.safetensors, inputs.safetensors and "
+        "expected.safetensors; tools/make_case.py makes one from a model of yours. Every tensor of "
+        "expected.safetensors must be produced, in f32 and within the tolerance of meta.json. Cases run padded "
+        "and, where the model can skip padding, packed.\n\n"
+        "A case of a tokenizer holds meta.json, its vocabulary files and expected.json, whose fields must come out "
+        "equal; --write stores them as JSON.\n\n"
+        "The exit status is 1 when a tensor or field fails.",
     .options = options,
     .arguments_min = 1,
     .arguments_max = -1,

@@ -131,12 +131,88 @@ static void refuses_unknown_generation(void **state)
     }
 }
 
+/* ---- tokenizers ------------------------------------------------------------------------------------------------------ */
+
+#define TOKENIZER_CASE AE_TEST_DIR "/golden/tok_gpt2"
+
+static void compares_tokenizers_field_by_field(void **state)
+{
+    (void)state;
+    assert_int_equal(aesop(4, "parity", TOKENIZER_CASE, "--write", "tok_out.json"), 0);
+    assert_non_null(strstr(out_text, "PASS  131 fields compared, 0 failed"));
+    ae_json *j = ae_json_read_file("tok_out.json", NULL);
+    assert_int_equal(ae_json_count(ae_json_get(j, "rows")), 29);
+    assert_int_equal(ae_json_count(ae_json_get(j, "pairs")), 3);
+    assert_int_equal(ae_json_count(ae_json_get(ae_json_at(ae_json_get(j, "rows"), 0), "ids")), 23);
+    ae_json_free(j);
+    assert_int_equal(aesop(3, "parity", TOKENIZER_CASE, "--json"), 0);
+    assert_non_null(strstr(out_text, "\"pass\":true,\"failures\":0,\"fields\":131,\"differences\":[]"));
+}
+
+static void link_file(const char *from_dir, const char *dir, const char *file)
+{
+    char from[1024], to[1024];
+    snprintf(from, sizeof from, "%s/%s", from_dir, file);
+    snprintf(to, sizeof to, "%s/%s", dir, file);
+    unlink(to);
+    assert_int_equal(symlink(from, to), 0);
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void tells_how_tokenizers_differ(void **state)
+{
+    (void)state;
+    mkdir("tok_spoiled", 0777);
+    link_file(TOKENIZER_CASE, "tok_spoiled", "vocab.json");
+    link_file(TOKENIZER_CASE, "tok_spoiled", "merges.txt");
+    write_text("tok_spoiled/meta.json", "{\"class\": \"GPT2Tokenizer\", \"kind\": \"tok\"}");
+    write_text("tok_spoiled/expected.json",
+               "{\"rows\":[{\"text\":\"The\",\"ids\":[323],\"tokens\":[\"Te\"]}],"
+               "\"pairs\":[{\"a\":\"The\",\"b\":\"\",\"max9\":{\"input_ids\":[323],\"other\":1}}]}");
+    assert_int_equal(aesop(2, "parity", "tok_spoiled"), 1);
+    assert_non_null(strstr(out_text, "rows[0].tokens\n  got  [\"The\"]\n  want [\"Te\"]\n"));
+    assert_non_null(strstr(out_text, "pairs[0].max9.other\n  got  nothing\n  want 1\n"));
+    assert_non_null(strstr(out_text, "FAIL  4 fields compared, 3 failed"));
+    assert_int_equal(aesop(3, "parity", TOKENIZER_CASE, "tok_spoiled"), 1);
+    assert_non_null(strstr(out_text, "2 cases, 1 failed"));
+}
+
+static void refuses_tokenizers_by_name(void **state)
+{
+    (void)state;
+    mkdir("tok_other", 0777);
+    write_text("tok_other/meta.json", "{\"class\": \"WolpertingerTokenizer\"}");
+    write_text("tok_other/expected.json", "{\"rows\":[]}");
+    assert_int_equal(aesop(2, "parity", "tok_other"), 2);
+    assert_non_null(
+        strstr(log_text, "tok_other: tokenizers of the class WolpertingerTokenizer are not known to this version"));
+    write_text("tok_other/meta.json", "{\"class\": \"GPT2Tokenizer\"}");
+    assert_int_equal(aesop(2, "parity", "tok_other"), 2);
+    link_file(TOKENIZER_CASE, "tok_other", "vocab.json");
+    link_file(TOKENIZER_CASE, "tok_other", "merges.txt");
+    assert_int_equal(aesop(2, "parity", "tok_other"), 2);
+    assert_non_null(strstr(log_text, "expected.json has no field to compare"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(passes_and_says_which_kernels_ran), cmocka_unit_test(prints_json),
-        cmocka_unit_test(stores_what_it_computed),           cmocka_unit_test(fails_on_a_wrong_or_missing_tensor),
-        cmocka_unit_test(names_what_is_wrong_with_a_case),   cmocka_unit_test(refuses_unknown_generation),
+        cmocka_unit_test(passes_and_says_which_kernels_ran),
+        cmocka_unit_test(prints_json),
+        cmocka_unit_test(stores_what_it_computed),
+        cmocka_unit_test(fails_on_a_wrong_or_missing_tensor),
+        cmocka_unit_test(names_what_is_wrong_with_a_case),
+        cmocka_unit_test(refuses_unknown_generation),
+        cmocka_unit_test(compares_tokenizers_field_by_field),
+        cmocka_unit_test(tells_how_tokenizers_differ),
+        cmocka_unit_test(refuses_tokenizers_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, free_texts);
 }

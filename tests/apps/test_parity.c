@@ -1,5 +1,6 @@
 /* Every case under tests/golden, padded and, where the model can, packed. */
 #include "apps/parity.h"
+#include "apps/parity_tokenizer.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -59,6 +60,32 @@ static void every_case(void **state)
     assert_true(cases >= 15);
 }
 
+static void every_tokenizer_case(void **state)
+{
+    (void)state;
+    DIR *d = opendir(AE_TEST_DIR "/golden");
+    assert_non_null(d);
+    int cases = 0;
+    for (struct dirent *entry; (entry = readdir(d)) != NULL;) {
+        char dir[1024];
+        ae_err e = {0};
+        ae_tokenizer_parity p;
+        snprintf(dir, sizeof dir, "%s/golden/%s", AE_TEST_DIR, entry->d_name);
+        if (entry->d_name[0] == '.' || !ae_is_tokenizer_case(dir)) {
+            continue;
+        }
+        if (ae_tokenizer_case_run(dir, &p, &e) || p.differences) {
+            fail_msg("%s: %lld fields differ, the first is %s %s", dir, (long long)p.differences,
+                     p.kept ? p.first[0].path : "none", e.message);
+        }
+        assert_true(p.fields > 100);
+        ae_tokenizer_parity_free(&p);
+        cases++;
+    }
+    closedir(d);
+    assert_true(cases >= 3);
+}
+
 static void unknown_generation_is_refused(void **state)
 {
     (void)state;
@@ -79,6 +106,7 @@ static void unknown_generation_is_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_case), cmocka_unit_test(unknown_generation_is_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_case), cmocka_unit_test(every_tokenizer_case),
+                                       cmocka_unit_test(unknown_generation_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
