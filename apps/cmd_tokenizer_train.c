@@ -26,6 +26,7 @@ typedef struct training_run {
     line_batch batch;
     bool line_ends; /* texts keep their "\n", as in Hugging Face's training from files */
     int64_t lines;
+    int64_t alphabet; /* tokens there were before the first pair was joined */
     ae_progress progress;
     double started;
 } training_run;
@@ -153,7 +154,8 @@ static ae_tokenizer_trainer *make_trainer(ae_run *run)
 static int show_merging(void *self, int64_t done, int64_t all)
 {
     training_run *r = self;
-    ae_progress_show(&r->progress, (double)done, (double)all, 0, NULL);
+    r->alphabet = r->alphabet ? r->alphabet : done;
+    ae_progress_show(&r->progress, (double)done, (double)all, (double)r->alphabet, NULL);
     return 0;
 }
 

@@ -66,7 +66,8 @@ void ae_progress_show(ae_progress *p, double done, double all, double from, cons
     char left[32], tail[LINE_BYTES];
     double part = all > 0 ? fmin(done / all, 1) : 0;
     ae_duration(all > 0 && done > from ? (now - p->started) * (all - done) / (done - from) : -1, left);
-    snprintf(tail, sizeof tail, "%s%s%s", note ? note : "", all > 0 ? ", left " : "", all > 0 ? left : "");
+    snprintf(tail, sizeof tail, "%s%s%s%s", note ? note : "", note && all > 0 ? ", " : "", all > 0 ? "left " : "",
+             all > 0 ? left : "");
     if (p->kind == AE_PROGRESS_BAR) {
         draw_bar(p, part, tail);
     } else if (all > 0) {
