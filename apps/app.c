@@ -75,6 +75,15 @@ const ae_encoder *const *ae_run_encoders(ae_run *run)
 
 /* ---- errors --------------------------------------------------------------------------------------------------------- */
 
+void ae_run_locate_error(ae_run *run, const char *path)
+{
+    size_t n = strlen(path);
+    if (strncmp(run->error.message, path, n) == 0 && run->error.message[n] == ':') {
+        run->error_file = path;
+        run->error_line = atoll(run->error.message + n + 1); /* 0 where no number follows */
+    }
+}
+
 /* Prints run->error to the log, and to `out` too when JSON was asked for; returns the exit status. */
 static int report_error(ae_run *run)
 {

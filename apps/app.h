@@ -87,6 +87,10 @@ AE_API const ae_encoder *const *ae_run_encoders(ae_run *run);
  * over. NULL ("no memory" somewhere in building it) and a broken tree are errors. Returns 0, or -1 and run->error. */
 AE_API int ae_run_print_json(ae_run *run, ae_json *result);
 
+/* Says in error_file and error_line what an error is about when its message begins with the path (and ":LINE:"); leaves
+ * them alone otherwise. The path is borrowed and must last as long as the options. */
+AE_API void ae_run_locate_error(ae_run *run, const char *path);
+
 /* The exit status that an error gives. */
 AE_API int ae_exit_status(ae_code code);
 

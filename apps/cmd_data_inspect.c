@@ -42,8 +42,10 @@ static void print_lengths(ae_run *run, const histogram *h, int64_t count)
         int n = (int)(h->counts[b] * BAR / most);
         memset(bar, '#', (size_t)n);
         bar[n] = '\0';
-        fprintf(run->out, "%5lld-%-5lld %9lld%s%s\n", (long long)(b * h->width + 1), (long long)((b + 1) * h->width),
-                (long long)h->counts[b], n ? " " : "", bar);
+        char range[48];
+        snprintf(range, sizeof range, h->width > 1 ? "%lld-%lld" : "%lld", (long long)(b * h->width + 1),
+                 (long long)((b + 1) * h->width));
+        fprintf(run->out, "%11s %9lld%s%s\n", range, (long long)h->counts[b], n ? " " : "", bar);
     }
 }
 
@@ -333,6 +335,9 @@ static int run_data_inspect(ae_run *run)
 {
     const char *path = ae_options_argument(run->options, 0);
     int status = is_hdf5(path) ? inspect_instances(run, path) : inspect_table(run, path);
+    if (status != 0) {
+        ae_run_locate_error(run, path);
+    }
     return status == 0 ? AE_EXIT_DONE : status;
 }
 

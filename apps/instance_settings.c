@@ -107,6 +107,9 @@ int ae_instance_build(ae_run *run, const char *const *paths, int n, const ae_tok
     if (status == 0 && !ae_options_flag(run->options, "quiet")) {
         say(run, report, output);
     }
+    for (int i = 0; i < n && status != 0; i++) {
+        ae_run_locate_error(run, paths[i]);
+    }
     return status;
 }
 

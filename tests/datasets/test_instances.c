@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -692,6 +693,49 @@ static void several_files_and_pipes(void **state)
     assert_int_equal(error.code, AE_E_IO);
 }
 
+/* The address sanitizer's shadow of every allocation is resident too, so the measure says nothing there. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { MEASURE = 0 };
+#elif defined(__has_feature)
+enum { MEASURE = !__has_feature(address_sanitizer) };
+#else
+enum { MEASURE = 1 };
+#endif
+
+static int64_t peak_of_this_process(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss << 10 : -1;
+}
+
+/* Six times the text, and hardly more memory, because the buffer was full before already. */
+static void memory_does_not_grow_with_the_corpus(void **state)
+{
+    (void)state;
+    static const char *const objectives[] = {"mlm_nsp", "mlm", "lm"};
+    ae_instance_options o[3];
+    int64_t before = 0, bytes = 0;
+    for (int rounds = 1; rounds <= 6; rounds += 5) {
+        put_counted(2500 * rounds, 10, 30, false); /* 3 MB of text a round, and 3 MB of ids */
+        for (int k = 0; k < 3; k++) {
+            o[k] = ae_instance_defaults(objectives[k]);
+            o[k].buffer = 256 << 10;
+            ae_dataset_free(built(&o[k]));
+        }
+        assert_true(rounds == 1 || report.bytes > 5 * bytes);
+        bytes = report.bytes;
+        if (rounds == 1) {
+            before = peak_of_this_process();
+        }
+    }
+    if (MEASURE) {
+        int64_t grown = peak_of_this_process() - before;
+        if (grown > 8 << 20) {
+            fail_msg("%lld bytes more at the peak", (long long)grown);
+        }
+    }
+}
+
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
 static void a_match_is_the_same_text_and_options(void **state)
@@ -879,6 +923,7 @@ int main(void)
         cmocka_unit_test(options_outside_their_range_are_refused),
         cmocka_unit_test(progress_can_stop_it),
         cmocka_unit_test(several_files_and_pipes),
+        cmocka_unit_test(memory_does_not_grow_with_the_corpus),
         cmocka_unit_test(a_match_is_the_same_text_and_options),
         cmocka_unit_test(what_the_file_says_of_itself),
         cmocka_unit_test(damaged_files_are_refused),
