@@ -14,6 +14,7 @@ typedef struct embedding {
     ae_run *run;
     const ae_use *use;
     const char *pooling; /* "mean", ..., or "own": the vector that the model itself makes of a sentence */
+    bool whole;          /* the model shows its states only where it computes all of its outputs */
     ae_record_writer *writer;
 } embedding;
 
@@ -150,7 +151,7 @@ static int forward(void *self, const ae_tensors *batch, const int64_t *lengths, 
     if (status == 0) {
         ae_graph_observe(g, seen);
         ae_graph_begin(g, AE_EVAL);
-        ae_door_run(&m->use->door, g, pairs ? both : batch, outputs, true);
+        ae_door_run(&m->use->door, g, pairs ? both : batch, outputs, !m->whole);
         ae_graph_observe(g, NULL);
         status = take(m, outputs, seen, lengths, values);
     }
@@ -197,7 +198,12 @@ static int probe(embedding *m, int64_t *width)
     int64_t id = cls >= 0 ? cls : 0, length = 1;
     int status = batch ? add_one(batch, apart ? "s1_ids" : "input_ids", 2, id, e) : -1;
     status = status == 0 ? add_one(batch, apart ? "s1_lengths" : "attention_mask", apart ? 1 : 2, 1, e) : status;
-    status = status == 0 ? forward(m, batch, &length, &values) : status;
+    if (status == 0 && forward(m, batch, &length, &values) != 0) {
+        bool again = e->code == AE_E_UNSUPPORTED;
+        m->whole = true;
+        e->code = again ? AE_OK : e->code;
+        status = again ? forward(m, batch, &length, &values) : -1;
+    }
     *width = values.width;
     free(values.data);
     ae_tensors_free(batch);

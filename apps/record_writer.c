@@ -177,7 +177,7 @@ ae_record_writer *ae_record_writer_open(ae_run *run, const ae_field *fields, int
         ae_err_set(&run->error, AE_E_MEMORY, "no memory for the output");
         return NULL;
     }
-    *w = (ae_record_writer){.run = run, .format = format, .output = output, .n = n, .about = about};
+    *w = (ae_record_writer){.run = run, .format = format, .output = output, .n = n, .about = ae_json_copy(about)};
     memcpy(w->fields, fields, (size_t)n * sizeof *fields);
     if (open_file(w, output) != 0) {
         ae_record_writer_abort(w);
@@ -221,6 +221,7 @@ void ae_record_writer_abort(ae_record_writer *w)
             free(w->columns[i]);
         }
         ae_bytes_free(&w->line);
+        ae_json_free(w->about);
         free(w);
     }
 }

@@ -39,7 +39,7 @@ typedef struct ae_field_value {
 
 typedef struct ae_record_writer ae_record_writer;
 
-/* Begins to write records of n fields (copied, names borrowed). `attributes` (borrowed, may be NULL) is kept in .h5 and
+/* Begins to write records of n fields (copied, names borrowed). `about` (copied, may be NULL) is kept in .h5 and
  * .safetensors as the text "about". NULL and run->error: an unknown format, arrays without --output, a file that exists
  * (without --force), several arrays for .npy. */
 AE_API ae_record_writer *ae_record_writer_open(ae_run *run, const ae_field *fields, int n, const ae_json *about);

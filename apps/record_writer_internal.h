@@ -21,7 +21,7 @@ struct ae_record_writer {
     ae_run *run;
     ae_record_format format;
     const char *output; /* NULL: standard output */
-    const ae_json *about;
+    ae_json *about;
     int n;
     ae_field fields[AE_RECORD_FIELDS];
     /* lines */
