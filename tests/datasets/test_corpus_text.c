@@ -115,7 +115,7 @@ static void the_unit_is_told_from_lines(void **state)
     memset(longest, 'x', sizeof longest);
     memcpy(longest + 81, "狐狸看见葡萄它够不着", 30);
     longest[599] = '\0';
-    const char *const wide[] = {longest, longest + 100, NULL};
+    const char *const wide[] = {longest, longest + 200, NULL};
     look = look_at(wide);
     ae_corpus_look_explain(&look, text);
     assert_non_null(strstr(text, "xx狐狸看...\" and \"xxx")); /* cut between characters */
