@@ -246,8 +246,10 @@ static int run_finetune(ae_run *run)
     }
     for (int i = 0; i < n; i++) {
         snprintf(what, sizeof what, "seed-%llu.h5", (unsigned long long)seeds[i]);
-        if (ae_run_path(output ? output : "run.h5", what, path, &run->error) != 0 ||
-            run_once(run, path, seeds[i], &t, &scores[i]) != 0) {
+        if (!output) {
+            return ae_err_set(&run->error, AE_E_MISSING, "where to? -o RUN.h5 names the files of the run");
+        }
+        if (ae_run_path(output, what, path, &run->error) != 0 || run_once(run, path, seeds[i], &t, &scores[i]) != 0) {
             return -1;
         }
         if (t.signal) {

@@ -172,7 +172,8 @@ static int print_result(ae_run *run, const ae_training *t)
     return 0;
 }
 
-static int run_once(ae_run *run, const char *output, uint64_t seed, ae_training *result)
+/* `beside` names the instances that are built: runs with several seeds share them. */
+static int run_once(ae_run *run, const char *output, const char *beside, uint64_t seed, ae_training *result)
 {
     ae_run_start start;
     ae_door door = {0};
@@ -188,12 +189,13 @@ static int run_once(ae_run *run, const char *output, uint64_t seed, ae_training 
         return status;
     }
     output = output ? output : start.resume;
+    beside = beside ? beside : output;
     if (status == 0 && !output) {
         status = ae_err_set(&run->error, AE_E_MISSING, "where to? -o RUN.h5 names the files of the run");
     }
     status = status == 0 ? ae_run_refuse(run, output, start.resume) : status;
-    status = status == 0 ? open_train(run, &s, &door, output) : status;
-    status = status == 0 ? open_valid(run, &s, &door, output) : status;
+    status = status == 0 ? open_train(run, &s, &door, beside) : status;
+    status = status == 0 ? open_valid(run, &s, &door, beside) : status;
     ae_run_needs needs = {.objective = s.objective, .seq = ae_options_int(run->options, "seq")};
     status = status == 0 ? ae_run_build(run, &start, &door, &needs, seed) : status;
     *result = (ae_training){.run = run,
@@ -222,13 +224,15 @@ static int run_pretrain(ae_run *run)
     int n = ae_run_seeds(run, seeds, MOST_SEEDS);
     ae_training t = {0};
     if (n == 1) {
-        int status = run_once(run, output, seeds[0], &t);
+        int status = run_once(run, output, output, seeds[0], &t);
         return status != 0 ? status : t.signal ? 128 + t.signal : AE_EXIT_DONE;
     }
     for (int i = 0; i < n; i++) {
         snprintf(what, sizeof what, "seed-%llu.h5", (unsigned long long)seeds[i]);
-        if (ae_run_path(output ? output : "run.h5", what, path, &run->error) != 0 ||
-            run_once(run, path, seeds[i], &t) != 0) {
+        if (!output) {
+            return ae_err_set(&run->error, AE_E_MISSING, "where to? -o RUN.h5 names the files of the run");
+        }
+        if (ae_run_path(output, what, path, &run->error) != 0 || run_once(run, path, output, seeds[i], &t) != 0) {
             return -1;
         }
         best[i] = isnan(t.best) ? t.last_loss : t.best;
