@@ -283,10 +283,20 @@ static int complete(run *b, ae_slot *slot)
     return 0;
 }
 
+ae_tensor *ae_call_sum(const ae_call *c, int i)
+{
+    const run *b = c->graph->backward;
+    if (!b || b->create_graph || !c->need[i] || !c->in[i]->slot) {
+        return NULL;
+    }
+    ae_tensor *sum = c->in[i]->slot->grad;
+    return sum && ae_same_shape(sum, c->in[i]) && can_add_in_place(sum, c->in[i]) ? sum : NULL;
+}
+
 static int contribute(run *b, const ae_tensor *input, ae_tensor *grad)
 {
     ae_slot *slot = input->slot;
-    if (grad) {
+    if (grad && grad != slot->grad) { /* else the vjp has added to it */
         grad = ae_check_usable(b->g, grad, "backward") == 0 ? fit(b->g, input, grad) : NULL;
         if (!ae_ok(b->g) || ae_accumulate(b->g, &slot->grad, grad, b->create_graph) != 0) {
             return -1;

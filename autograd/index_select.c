@@ -3,6 +3,7 @@
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 #include "autograd/wide.h"
+#include "tensor/kernels.h"
 
 #include <string.h>
 
@@ -108,10 +109,17 @@ static int select_shape(ae_call *c)
     return 0;
 }
 
+static int sum_by_id(ae_call *c, const select_attr *a, ae_tensor *x, ae_tensor *y, bool add);
+
 static void select_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 {
     const select_attr *a = c->attr;
     select_attr back = {a->axis, a->extent, -1, a->skip >= 0 ? a->skip : a->blank};
+    ae_tensor *sum = ae_call_sum(c, 0);
+    if (sum && sum->dtype == AE_F32) { /* a tied table: only the rows that were looked up are touched */
+        gin[0] = sum_by_id(c, &back, gout[0], sum, true) == 0 ? sum : NULL;
+        return;
+    }
     gin[0] = ae_apply(c->graph, &ae_op_index_sum, (ae_tensor *[]){gout[0], c->in[1]}, 2, &back, sizeof back);
 }
 
@@ -230,15 +238,35 @@ static void order_by_id(const int64_t *ids, int64_t n, int64_t extent, int64_t s
     }
 }
 
-/* One stretch of one result slice: the sum of the slices in `order`, always in that order. */
+/* The sum of slices of f32 in double, beginning from what y holds when `add`. Slices that follow each other in memory
+ * go by the kernel. */
+static void sum_floats(const float *x, int64_t inner, const int64_t *order, int64_t count, float *y, int64_t n,
+                       bool add)
+{
+    double sum[AE_WIDE];
+    const ae_kernels *f = ae_kernels_get();
+    for (int64_t j = 0; j < n; j++) {
+        sum[j] = add ? (double)y[j] : 0.0;
+    }
+    for (int64_t k = 0, run; k < count; k += run) {
+        for (run = 1; k + run < count && order[k + run] == order[k] + run; run++) {
+        }
+        f->column_sums(x + order[k] * inner, inner, run, n, sum);
+    }
+    ae_wide_store(AE_F32, sum, y, 1, n);
+}
+
+/* One stretch of one result slice: the sum of the slices in `order`, always in that order. Only f32 is added to. */
 static void sum_slices(ae_dtype dtype, const char *x, int64_t inner, const int64_t *order, int64_t count, char *y,
-                       int64_t n)
+                       int64_t n, bool add)
 {
     size_t size = ae_dtype_size(dtype);
     if (count == 0) {
-        memset(y, 0, (size_t)n * size);
-    } else if (count == 1) {
+        memset(y, 0, add ? 0 : (size_t)n * size);
+    } else if (count == 1 && !add) {
         memcpy(y, x + order[0] * inner * (int64_t)size, (size_t)n * size);
+    } else if (dtype == AE_F32) {
+        sum_floats((const float *)(const void *)x, inner, order, count, (float *)(void *)y, n, add);
     } else if (ae_dtype_is_float(dtype)) {
         double sum[AE_WIDE], next[AE_WIDE];
         memset(sum, 0, (size_t)n * sizeof *sum);
@@ -261,15 +289,14 @@ static void sum_slices(ae_dtype dtype, const char *x, int64_t inner, const int64
     }
 }
 
-/* A task is one stretch of one result slice, so the bits do not depend on the number of threads. */
-static int index_sum_forward(ae_call *c)
+/* y[..., ids, ...] (+)= the slices of x, ids being input 1 of c. A task is one stretch of one result slice, so the bits
+ * do not depend on the number of threads. */
+static int sum_by_id(ae_call *c, const select_attr *a, ae_tensor *x, ae_tensor *y, bool add)
 {
-    const select_attr *a = c->attr;
-    ae_tensor *y = c->out[0];
     ae_graph *g = c->graph;
     const int64_t *ids = ae_ids(c, 1, a->extent, -1, 0);
-    const ae_tensor *x = ae_dense(g, c->in[0]);
     int64_t n = ae_numel(c->in[1]);
+    x = ae_dense(g, x);
     ae_tensor *starts = ae_empty(g, AE_I64, 1, (int64_t[]){a->extent + 1});
     ae_tensor *order = ae_empty(g, AE_I64, 1, &n);
     if (!ae_ok(g)) {
@@ -287,9 +314,14 @@ static int index_sum_forward(ae_call *c)
         int64_t m = inner - from < AE_WIDE ? inner - from : AE_WIDE;
         const char *src = (const char *)x->data + (o * n * inner + from) * size;
         sum_slices(x->dtype, src, inner, places + first[id], first[id + 1] - first[id],
-                   (char *)y->data + (slice * inner + from) * size, m);
+                   (char *)y->data + (slice * inner + from) * size, m, add);
     }
     return 0;
+}
+
+static int index_sum_forward(ae_call *c)
+{
+    return sum_by_id(c, c->attr, c->in[0], c->out[0], false);
 }
 
 static int index_sum_shape(ae_call *c)

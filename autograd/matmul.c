@@ -265,8 +265,8 @@ static ae_tensor *as_rows(ae_graph *g, ae_tensor *x)
     return ae_view(g, ae_dense(g, x), 2, shape, strides, 0);
 }
 
-/* c (M,N) = a (M,K) b (K,N) + bias, every operand a matrix view. */
-static int product(ae_call *call, ae_tensor *a, ae_tensor *b, ae_tensor *c, const ae_tensor *bias)
+/* c (M,N) = a (M,K) b (K,N) + bias, or c += the same; every operand a matrix view. */
+static int product(ae_call *call, ae_tensor *a, ae_tensor *b, ae_tensor *c, const ae_tensor *bias, bool accumulate)
 {
     ae_graph *g = call->graph;
     a = operand(g, a);
@@ -290,6 +290,7 @@ static int product(ae_call *call, ae_tensor *a, ae_tensor *b, ae_tensor *c, cons
     p.c_batch = p.m * p.n;
     p.bias = bias ? ae_dense(g, (ae_tensor *)(uintptr_t)bias)->data : NULL;
     p.bias_dtype = bias ? bias->dtype : AE_F32;
+    p.accumulate = accumulate;
     return ae_gemm_run(&p, &g->error);
 }
 
@@ -302,7 +303,20 @@ static int linear_forward(ae_call *c)
 {
     const linear_attr *a = c->attr;
     ae_tensor *w = a->in_out ? c->in[1] : transposed(c->graph, c->in[1]);
-    return product(c, as_rows(c->graph, c->in[0]), w, c->out[0], c->in[2]);
+    return product(c, as_rows(c->graph, c->in[0]), w, c->out[0], c->in[2], false);
+}
+
+/* The gradient of input i is a product: added to what reached it before (several users of one value, a tied weight), or
+ * made. bf16 would lose digits with every such sum. */
+static ae_tensor *gradient_product(ae_call *c, int i, ae_tensor *a, ae_tensor *b)
+{
+    ae_graph *g = c->graph;
+    ae_tensor *sum = c->in[i]->dtype == AE_F32 ? ae_call_sum(c, i) : NULL;
+    ae_tensor *y = sum ? sum : ae_empty_like(g, c->in[i]);
+    if (ae_ok(g)) {
+        product(c, a, b, y, NULL, sum != NULL);
+    }
+    return y;
 }
 
 static void linear_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
@@ -311,18 +325,12 @@ static void linear_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     const linear_attr *a = c->attr;
     ae_tensor *dy = as_rows(g, gout[0]);
     if (c->need[0] && ae_ok(g)) {
-        gin[0] = ae_empty_like(g, c->in[0]);
-        ae_tensor *w = a->in_out ? transposed(g, c->in[1]) : c->in[1];
-        product(c, dy, w, gin[0], NULL);
+        gin[0] = gradient_product(c, 0, dy, a->in_out ? transposed(g, c->in[1]) : c->in[1]);
     }
     if (c->need[1] && ae_ok(g)) {
         ae_tensor *x = as_rows(g, c->in[0]);
-        gin[1] = ae_empty(g, c->in[1]->dtype, 2, c->in[1]->shape);
-        if (a->in_out) {
-            product(c, transposed(g, x), dy, gin[1], NULL);
-        } else {
-            product(c, transposed(g, dy), x, gin[1], NULL);
-        }
+        gin[1] =
+            a->in_out ? gradient_product(c, 1, transposed(g, x), dy) : gradient_product(c, 1, transposed(g, dy), x);
     }
     if (c->in[2] && c->need[2] && ae_ok(g)) {
         gin[2] = ae_sum(g, dy, 1, (int[]){0}, false);

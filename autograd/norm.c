@@ -79,6 +79,35 @@ static ae_tensor *partial_sum(ae_graph *g, const float *parts, int64_t n)
     return t;
 }
 
+/* Where x's gradient goes: a new tensor, or, in a network whose norms stand before the blocks, on top of what came past
+ * the block; then each row is made in `rows`, one a part, and added. */
+typedef struct target {
+    ae_tensor *dx;
+    float *rows; /* NULL: dx is new */
+} target;
+
+static target target_of(ae_call *c, int64_t n)
+{
+    ae_tensor *sum = ae_call_sum(c, 0);
+    if (!sum || sum->dtype != AE_F32) {
+        return (target){ae_empty_like(c->graph, c->in[0]), NULL};
+    }
+    return (target){sum, ae_empty(c->graph, AE_F32, 2, (int64_t[]){PARTS, n})->data};
+}
+
+static float *target_row(const target *t, int part, int64_t i, int64_t n)
+{
+    return t->rows ? t->rows + part * n : (float *)t->dx->data + i * n;
+}
+
+static void target_done(const target *t, int part, int64_t i, int64_t n)
+{
+    if (t->rows) {
+        float *to = (float *)t->dx->data + i * n;
+        ae_kernels_get()->add(to, t->rows + part * n, to, n);
+    }
+}
+
 /* ---- layer_norm ---------------------------------------------------------------------------------------------------- */
 
 static int layer_norm_forward(ae_call *c)
@@ -111,18 +140,19 @@ static void layer_norm_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     const float *gamma = c->need[0] ? values(g, c->in[1]) : NULL; /* only x's gradient reads it, and has it saved */
     bool want_gamma = c->in[1] && c->need[1], want_beta = c->in[2] && c->need[2];
     partial p = partial_new(g, n, want_gamma, want_beta);
-    gin[0] = ae_empty_like(g, c->in[0]);
+    target to = target_of(c, n);
+    gin[0] = to.dx;
     if (!ae_ok(g)) {
         return;
     }
     const ae_kernels *k = ae_kernels_get();
-    float *dx = gin[0]->data;
     const float *means = c->extra[0]->data, *rstds = c->extra[1]->data;
 #pragma omp parallel for schedule(static) if (rows * n > 16384)
     for (int part = 0; part < PARTS; part++) {
         for (int64_t i = rows * part / PARTS; i < rows * (part + 1) / PARTS; i++) {
-            k->layer_norm_backward(x + i * n, dy + i * n, gamma, means[i], rstds[i], dx + i * n,
+            k->layer_norm_backward(x + i * n, dy + i * n, gamma, means[i], rstds[i], target_row(&to, part, i, n),
                                    part_row(p.gamma, part, n), part_row(p.beta, part, n), n);
+            target_done(&to, part, i, n);
         }
     }
     if (want_gamma) {
@@ -235,17 +265,19 @@ static void rms_norm_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     const float *gamma = c->need[0] ? values(g, c->in[1]) : NULL; /* only x's gradient reads it, and has it saved */
     bool want_gamma = c->in[1] && c->need[1];
     partial p = partial_new(g, n, want_gamma, false);
-    gin[0] = ae_empty_like(g, c->in[0]);
+    target to = target_of(c, n);
+    gin[0] = to.dx;
     if (!ae_ok(g)) {
         return;
     }
     const ae_kernels *k = ae_kernels_get();
-    float *dx = gin[0]->data;
     const float *rstds = c->extra[0]->data;
 #pragma omp parallel for schedule(static) if (rows * n > 16384)
     for (int part = 0; part < PARTS; part++) {
         for (int64_t i = rows * part / PARTS; i < rows * (part + 1) / PARTS; i++) {
-            k->rms_norm_backward(x + i * n, dy + i * n, gamma, rstds[i], dx + i * n, part_row(p.gamma, part, n), n);
+            k->rms_norm_backward(x + i * n, dy + i * n, gamma, rstds[i], target_row(&to, part, i, n),
+                                 part_row(p.gamma, part, n), n);
+            target_done(&to, part, i, n);
         }
     }
     if (want_gamma) {

@@ -98,6 +98,12 @@ AE_API int ae_apply_n(ae_graph *g, const ae_op *op, ae_tensor *const *in, int n,
 /* Fails with "<op>: <message>" in the graph; returns -1. */
 AE_API int ae_call_fail(ae_call *c, ae_code code, const char *format, ...) AE_PRINTF(3, 4);
 
+/* In a vjp: the sum of what has reached input i's gradient so far, when the vjp may add its part in place (dense, of
+ * the input's dtype and shape, held by nobody else); NULL when there is none or it may not. A vjp that added to it
+ * hands it back as gin[i]. For ops of which this saves a pass over memory; what others return the engine adds itself.
+ */
+AE_API ae_tensor *ae_call_sum(const ae_call *c, int i);
+
 /* Sets the description of output i. */
 AE_API void ae_call_out(ae_call *c, int i, ae_dtype dtype, int ndim, const int64_t *shape);
 

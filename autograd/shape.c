@@ -1,6 +1,7 @@
 #include "autograd/shape.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
+#include "tensor/kernels.h"
 
 #include <string.h>
 
@@ -392,9 +393,29 @@ static int slice_forward(ae_call *c)
     return 0;
 }
 
+/* sum[start:stop] += dy, both dense f32: one stretch of memory for each index over the axes before. */
+static void add_stretches(const slice_attr *a, ae_tensor *sum, const ae_tensor *dy)
+{
+    const int64_t inner = ae_shape_numel(sum->ndim - a->axis - 1, sum->shape + a->axis + 1), n = a->count * inner;
+    const int64_t outer = ae_shape_numel(a->axis, sum->shape);
+    const ae_kernels *k = ae_kernels_get();
+    float *to = (float *)sum->data + a->start * inner;
+    const float *from = dy->data;
+#pragma omp parallel for schedule(static) if (outer * n > 32768)
+    for (int64_t o = 0; o < outer; o++) {
+        k->add(to + o * a->extent * inner, from + o * n, to + o * a->extent * inner, n);
+    }
+}
+
 static void slice_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 {
-    ae_tensor *in = gout[0];
+    const slice_attr *a = c->attr;
+    ae_tensor *in = gout[0], *sum = ae_call_sum(c, 0);
+    if (sum && sum->dtype == AE_F32 && a->step == 1 && a->count > 0) { /* the zeros around dy need no adding */
+        add_stretches(a, sum, ae_dense(c->graph, in));
+        gin[0] = sum;
+        return;
+    }
     gin[0] = ae_apply(c->graph, &ae_op_unslice, &in, 1, c->attr, sizeof(slice_attr));
 }
 

@@ -84,11 +84,11 @@ static ae_tensor *embed(ae_graph *g, const struct ae_gpt2 *p, const ae_gpt2_inpu
 static ae_tensor *attend(ae_graph *g, const struct ae_gpt2_block *b, int i, ae_tensor *x, const ae_mask *mask,
                          const ae_gpt2_inputs *in, ae_frame block)
 {
-    int64_t h = ae_dim(x, -1);
     ae_tensor *qkv = ae_linear(g, &b->c_attn, x); /* (B,T,3H) */
     ae_observe(g, qkv, "h.%d.attn.c_attn", i);
-    ae_tensor *q = ae_slice(g, qkv, -1, 0, h, 1), *k = ae_slice(g, qkv, -1, h, 2 * h, 1);
-    ae_tensor *v = ae_slice(g, qkv, -1, 2 * h, 3 * h, 1);
+    ae_tensor *part[3];
+    ae_split(g, qkv, -1, 3, NULL, part);
+    ae_tensor *q = part[0], *k = part[1], *v = part[2];
     if (in->cache) {
         ae_kv_cache_append(g, in->cache, i, &k, &v);
     } else if (in->past) {

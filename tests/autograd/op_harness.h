@@ -29,6 +29,7 @@ typedef struct harness {
     unsigned flags;      /* of ae_graph_begin */
     int64_t zero_extent; /* axes of this extent are made empty; 0 for none */
     int no_grad_input;   /* this input asks for no gradient; -1 for none */
+    bool used_again;     /* something later uses every input too, so that the op adds to a gradient that is there */
     bool made;           /* the values exist already */
     int count, next;
     h_input in[H_MAX_INPUTS];
