@@ -43,7 +43,10 @@ static int parse(ae_run *run, const char *text, char name[NAME_BYTES], double *b
     for (char *c = name; *c; c++) {
         *c = *c == '-' ? '_' : *c;
     }
-    snprintf(name, NAME_BYTES, "%s", long_name(name));
+    const char *whole = long_name(name);
+    if (whole != name) {
+        snprintf(name, NAME_BYTES, "%s", whole);
+    }
     return 0;
 }
 
