@@ -236,11 +236,13 @@ static void tokenize_stretch(const ae_tokenizer *t, ae_scratch *s, const char *t
         return;
     }
     ae_cutting c = t->cutting;
-    bool odd_blank =
-        c.first_apart && text[start] != ' ' && (text[start] & 0x80 || (text[start] >= 9 && text[start] <= 13));
+    /* Behind a space that is put in front, a blank or a short form like 's would be cut in another way. */
+    uint32_t first = 0;
+    ae_utf8_decode(text + start, &first);
+    bool whole = c.first_apart && (first == '\'' || (first != ' ' && ae_char_flags(first) & AE_CHAR_SPACE));
     s->work.begins = true;
     s->work.text_start = start == 0;
-    if (c.cut == AE_CUT_NONE || odd_blank || (match && t->normal.count > 0)) {
+    if (c.cut == AE_CUT_NONE || whole || (match && t->normal.count > 0)) {
         run(t, &s->work, text, start, end, match, k);
         return;
     }

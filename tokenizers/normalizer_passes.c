@@ -38,8 +38,7 @@ static void sort_run(spot *s, size_t n)
     }
 }
 
-/* Sorts the marks waiting in a room and adds them to the text. Long runs, which no language has, are merged by halves
- * so that hostile text costs no square of its length. */
+/* Long runs, which no language has, are merged by halves, so that hostile text costs no square of its length. */
 static void merge_sort(spot *s, spot *room, size_t n)
 {
     if (n <= 16) {
@@ -56,7 +55,38 @@ static void merge_sort(spot *s, spot *room, size_t n)
     memcpy(s, room, n * sizeof *s);
 }
 
-/* The code points of the text from *i on as far as the next starter that follows, decomposed, in s (room for all). */
+/* Marks that change places share one range, so that ranges never run backwards. */
+static void order_run(spot *s, spot *room, size_t n)
+{
+    bool ordered = true;
+    uint32_t from = UINT32_MAX, to = 0;
+    for (size_t i = 0; i < n; i++) {
+        ordered = ordered && (i == 0 || s[i - 1].combining <= s[i].combining);
+        from = s[i].from < from ? s[i].from : from;
+        to = s[i].to > to ? s[i].to : to;
+    }
+    if (ordered) {
+        return;
+    }
+    merge_sort(s, room, n);
+    for (size_t i = 0; i < n; i++) {
+        s[i].from = from;
+        s[i].to = to;
+    }
+}
+
+/* Whether marks in front of a character stay in front of it. Three Tibetan signs are no marks, but become some. */
+static bool begins_run(uint32_t c, bool compatibility)
+{
+    uint32_t parts[AE_DECOMPOSED_MAX];
+    if (c < 0x300 || ae_char_combining(c) != 0) {
+        return c < 0x300;
+    }
+    ae_char_decompose(c, compatibility, parts);
+    return ae_char_combining(parts[0]) == 0;
+}
+
+/* The code points of the text from *i on as far as the next run, decomposed, in s (room for all). */
 static size_t next_run(const ae_work *w, size_t *i, bool compatibility, spot *s)
 {
     const ae_aligned *t = &w->text;
@@ -64,7 +94,7 @@ static size_t next_run(const ae_work *w, size_t *i, bool compatibility, spot *s)
     while (*i < t->length) {
         uint32_t c = 0, parts[AE_DECOMPOSED_MAX];
         int bytes = ae_utf8_decode(t->bytes + *i, &c);
-        if (n > 0 && ae_char_combining(c) == 0) {
+        if (n > 0 && begins_run(c, compatibility)) {
             break;
         }
         int count = c < 0x80 ? (parts[0] = c, 1) : ae_char_decompose(c, compatibility, parts);
@@ -86,10 +116,10 @@ void ae_normalize_decompose(ae_work *w, bool compatibility)
     for (size_t i = 0; i < w->text.length;) {
         uint32_t c = 0;
         i += (size_t)ae_utf8_decode(w->text.bytes + i, &c);
-        marks = c >= 0x80 && ae_char_combining(c) != 0 ? marks + 1 : 0;
+        marks = begins_run(c, compatibility) ? 0 : marks + 1;
         most = marks > most ? marks : most;
     }
-    size_t room = (most + 1) * AE_DECOMPOSED_MAX;
+    size_t room = (most + 2) * AE_DECOMPOSED_MAX;
     spot *s = ae_work_room(w, 0, 2 * room * sizeof *s);
     for (size_t i = 0; s && i < w->text.length;) {
         size_t n = next_run(w, &i, compatibility, s);
@@ -98,7 +128,7 @@ void ae_normalize_decompose(ae_work *w, bool compatibility)
             for (; k < n && s[k].combining != 0; k++) {
             }
             size_t first = start + (s[start].combining == 0);
-            merge_sort(s + first, s + room, k - first);
+            order_run(s + first, s + room, k - first);
         }
         for (size_t k = 0; k < n; k++) {
             put(&w->other, s[k]);

@@ -72,9 +72,10 @@ static int read_lines(const char *text, size_t bytes, tokens *k, ae_err *e)
     char *out = k->bytes;
     while (next_line(&p, end, &line, &length)) {
         if (!ae_utf8_is_valid(line, length)) {
+            ae_err_set(e, AE_E_FORMAT, "line %lld is not valid UTF-8; a vocabulary has one token a line",
+                       (long long)k->count + 1);
             tokens_free(k);
-            return ae_err_set(e, AE_E_FORMAT, "line %lld is not valid UTF-8; a vocabulary has one token a line",
-                              (long long)k->count + 1);
+            return -1;
         }
         length = without_number(line, length, k->count);
         memcpy(out, line, length);

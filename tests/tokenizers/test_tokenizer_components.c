@@ -108,8 +108,13 @@ static void check_pieces(const ae_json *component, const ae_json *want, const ae
         if (p.end - p.start != length || memcmp(w->text.bytes + p.start, text, length) != 0) {
             say(component, w->text.bytes + p.start, p.end - p.start, text);
         }
-        assert_int_equal(w->text.from[p.start], start);
-        assert_int_equal(w->text.to[p.end - 1], end);
+        /* A space that was put in front stands for nothing here; there, for the first character. */
+        bool put = w->text.from[p.start] == w->text.to[p.end - 1] && strcmp(text, "\xc4\xa0") == 0;
+        if (w->text.from[p.start] != start || (w->text.to[p.end - 1] != end && !put)) {
+            char range[64];
+            int n = snprintf(range, sizeof range, "%d-%d", (int)w->text.from[p.start], (int)w->text.to[p.end - 1]);
+            say(component, range, (size_t)n, text);
+        }
         free(text);
     }
     if (i != w->pieces.count) {
