@@ -4,6 +4,7 @@
 #include "apps/run_start.h"
 #include "apps/settings.h"
 #include "apps/trainer.h"
+#include "zoo/composed.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -113,21 +114,38 @@ static int open_valid(ae_run *run, source *s, ae_door *d, const char *output)
 
 /* ---- the objective ------------------------------------------------------------------------------------------------------------ */
 
+static bool is_language(const char *objective)
+{
+    return objective && (strcmp(objective, "lm") == 0 || strncmp(objective, "mlm", 3) == 0);
+}
+
+/* What a configuration of one's own is for: a composed one by its targets, others by the class they name. */
+static const char *objective_of(const ae_run_start *start, const ae_json *config)
+{
+    const char *name = NULL, *objective = NULL;
+    if (strcmp(start->family, "composed") == 0) {
+        objective = ae_composed_objective(config, NULL);
+    } else if (ae_json_value_string(ae_json_at(ae_json_get(config, "architectures"), 0), &name, NULL) == 0) {
+        const ae_zoo_model *row = ae_zoo_find(name);
+        objective = row ? row->objective : NULL;
+    }
+    return is_language(objective) ? objective : strcmp(start->family, "gpt2") == 0 ? "lm" : "mlm";
+}
+
 static void choose_objective(const ae_run *run, const ae_run_start *start, const ae_door *d, source *s)
 {
     const char *asked = ae_options_text(run->options, "objective");
     const char *stored = ae_json_string(d->settings, "objective", NULL, NULL);
-    bool language = stored && (strcmp(stored, "lm") == 0 || strncmp(stored, "mlm", 3) == 0);
     if (strcmp(asked, "auto") != 0) {
         snprintf(s->objective, sizeof s->objective, "%s", asked);
-    } else if (language) {
+    } else if (is_language(stored)) {
         snprintf(s->objective, sizeof s->objective, "%s", stored);
     } else if (ae_options_text(run->options, "data")) {
         *s->objective = 0; /* the instances say it */
     } else if (start->recipe) {
         snprintf(s->objective, sizeof s->objective, "%s", start->recipe->objective);
     } else {
-        snprintf(s->objective, sizeof s->objective, "%s", strcmp(start->family, "gpt2") == 0 ? "lm" : "mlm");
+        snprintf(s->objective, sizeof s->objective, "%s", objective_of(start, d->config));
     }
 }
 
