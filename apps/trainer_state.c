@@ -2,10 +2,43 @@
 #include "apps/trainer_internal.h"
 
 #include "apps/bench.h"
+#include "tensor/kernels.h"
 #include "tensor/model_file.h"
+#include "tensor/onednn.h"
+#include "tensor/threads.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* What the bits of a run depend on besides its settings. */
+static ae_json *circumstances(void)
+{
+    char onednn[AE_ONEDNN_NAME_MAX];
+    ae_json *o = ae_json_new_object();
+    ae_onednn_version(onednn);
+    ae_json_set_string(o, "version", ae_version());
+    ae_json_set_string(o, "instruction set", ae_kernels_name());
+    ae_json_set_int(o, "threads", ae_threads());
+    ae_json_set_string(o, "oneDNN", onednn);
+    return o;
+}
+
+/* A run that goes on under others is equal to rounding only. */
+static void compare_circumstances(const ae_loop *l, const ae_json *then)
+{
+    ae_json *now = circumstances();
+    for (const ae_json *m = ae_json_first(now); m; m = ae_json_next(m)) {
+        char *a = ae_json_text(ae_json_get(then, ae_json_key(m)), false, NULL), *b = ae_json_text(m, false, NULL);
+        if (a && b && strcmp(a, b) != 0) {
+            fprintf(l->run->log, "warning: %s was %s before and is %s now: the run goes on, but not bit for bit\n",
+                    ae_json_key(m), a, b);
+        }
+        free(a);
+        free(b);
+    }
+    ae_json_free(now);
+}
 
 /* Nothing here may depend on the clock: a resumed run must write the same bytes. */
 static ae_json *standing(const ae_loop *l)
@@ -18,6 +51,7 @@ static ae_json *standing(const ae_loop *l)
     ae_json_set_int(o, "bad_evaluations", l->bad);
     ae_json_set_double(o, "loss_sum", l->loss_sum);
     ae_json_set_int(o, "loss_count", l->loss_count);
+    ae_json_set(o, "made_with", circumstances());
     return o;
 }
 
@@ -95,6 +129,7 @@ int ae_loop_load(ae_loop *l)
         l->loss_sum = ae_json_double(s.extra, "loss_sum", 0, e);
         l->loss_count = ae_json_int(s.extra, "loss_count", 0, e);
         l->saved = s.step;
+        compare_circumstances(l, ae_json_get(s.extra, "made_with"));
         status = e->code ? -1 : l->average ? take_average(l, f) : 0;
     }
     ae_json_free(s.extra);

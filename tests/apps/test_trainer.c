@@ -333,6 +333,17 @@ static void test_not_finite(void **state)
     free(after);
 }
 
+static void test_other_circumstances(void **state)
+{
+    (void)state;
+    assert_int_equal(toy_run(COMMON "-o %s --threads 1", path_of("r.h5")), 0);
+    assert_int_equal(toy_run("toy --batch 8 --lr 1e-2 --optimizer adamw --steps 62 --progress none --threads 2 -o %s "
+                             "--resume %s",
+                             path_of("r.h5"), path_of("r.h5")),
+                     0);
+    assert_non_null(strstr(log_text, "warning: threads was 1 before and is 2 now"));
+}
+
 static void test_patience_and_hooks(void **state)
 {
     (void)state;
@@ -414,6 +425,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_two_writers),
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_patience_and_hooks),
+        cmocka_unit_test(test_other_circumstances),
         cmocka_unit_test(test_budgets),
         cmocka_unit_test(test_no_space),
     };
