@@ -216,7 +216,7 @@ static void h5py_reads_them(void **state)
         skip();
     }
     put(CORPUS, "w1 w2\nab w4\n\nw5 w6\nw7 w8\n");
-    assert_int_equal(aesop(11, BUILD, "--corpus", CORPUS, "--objective", "mlm_nsp", "--static", "--force"), 0);
+    assert_int_equal(aesop(12, BUILD, "--corpus", CORPUS, "--objective", "mlm_nsp", "--static", "--force"), 0);
     assert_int_equal(system("python3 -c '\n"
                             "import h5py, json\n"
                             "f = h5py.File(\"" OUTPUT "\", \"r\")\n"

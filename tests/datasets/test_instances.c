@@ -6,6 +6,7 @@
 #include "tiny_tokenizer.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -675,6 +676,31 @@ static void progress_can_stop_it(void **state)
     assert_int_equal(access(output, F_OK), -1);
 }
 
+/* A disk that is full at any moment: the error says so, and neither a part nor a temporary file stays. */
+static void no_room_leaves_nothing(void **state)
+{
+    (void)state;
+    struct rlimit before, less;
+    put_counted(200, 10, 30, false);
+    ae_instance_options o = ae_instance_defaults("mlm_nsp");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    for (rlim_t room = 1000; room < 400000; room += 66000) {
+        unlink(output);
+        less = (struct rlimit){room, before.rlim_max};
+        setrlimit(RLIMIT_FSIZE, &less);
+        int result = build(&o);
+        setrlimit(RLIMIT_FSIZE, &before);
+        if (room < 200000) {
+            assert_int_equal(result, -1);
+            assert_int_equal(error.code, AE_E_IO);
+            assert_non_null(strstr(error.message, "File too large"));
+        }
+        assert_int_equal(access(output, F_OK), result);
+    }
+    signal(SIGXFSZ, handler);
+}
+
 static void several_files_and_pipes(void **state)
 {
     (void)state;
@@ -922,6 +948,7 @@ int main(void)
         cmocka_unit_test(excluded_lines_are_left_out),
         cmocka_unit_test(options_outside_their_range_are_refused),
         cmocka_unit_test(progress_can_stop_it),
+        cmocka_unit_test(no_room_leaves_nothing),
         cmocka_unit_test(several_files_and_pipes),
         cmocka_unit_test(memory_does_not_grow_with_the_corpus),
         cmocka_unit_test(a_match_is_the_same_text_and_options),
