@@ -208,7 +208,7 @@ static int run_average(ae_run *run)
     return status == 0 ? AE_EXIT_DONE : status;
 }
 
-static const char *const options[] = {"force", "json", "output", "quiet", "weights", NULL};
+static const char *const options[] = {"force", "json", "output", "quiet", "weights", "plugin", NULL};
 
 const ae_command ae_cmd_average = {
     .name = "average",

@@ -247,7 +247,7 @@ static int run_embed(ae_run *run)
 }
 
 static const char *const options[] = {AE_TABLE_OPTIONS, "force", "json", "layer",   "output",    "pooling", "precision",
-                                      "quiet",          "seq",   "to",   "threads", "tokenizer", NULL};
+                                      "quiet",          "seq",   "to",   "threads", "tokenizer", "plugin",  NULL};
 
 const ae_command ae_cmd_embed = {
     .name = "embed",

@@ -289,8 +289,8 @@ static int run_eval(ae_run *run)
 }
 
 static const char *const options[] = {
-    AE_INSTANCE_OPTIONS, "batch", "columns", "data", "format",  "header",    "json", "precision", "progress", "quiet",
-    "require",           "seed",  "stride",  "test", "threads", "tokenizer", NULL};
+    AE_INSTANCE_OPTIONS, "batch", "columns", "data", "format",  "header",    "json",   "precision", "progress", "quiet",
+    "require",           "seed",  "stride",  "test", "threads", "tokenizer", "plugin", NULL};
 
 const ae_command ae_cmd_eval = {
     .name = "eval",
@@ -302,7 +302,8 @@ const ae_command ae_cmd_eval = {
         "errors. A label that the model does not know is an error.\n\n"
         "Language models: text (--corpus or --test FILE) or instances (--data FILE). Loss in nats a token, perplexity, "
         "and bits per byte and per character of the text as it was given. The running text is cut into windows of "
-        "--seq tokens; with --stride N they overlap, so that a token is predicted from more context. Masked models: "
+        "--seq tokens; with --stride N they overlap, so that a token is predicted from more context. What stands "
+        "between documents is as in training (--unit, --line-ends, --no-special). Masked models: "
         "the loss over masked tokens, and how many of them are found.\n\n"
         "--require NAME=X, any number of times, makes the exit status 1 when a result is worse than X: accuracy, "
         "macro_f1, micro_f1, matthews, pearson, spearman, masked_accuracy at least, loss, perplexity, bits_per_byte, "

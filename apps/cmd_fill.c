@@ -176,9 +176,9 @@ static int run_fill(ae_run *run)
     return status == 0 ? AE_EXIT_DONE : status;
 }
 
-static const char *const options[] = {
-    "corpus", "encoding", "encoding-errors", "every",     "json", "precision", "quiet",
-    "score",  "seq",      "threads",         "tokenizer", "top",  NULL};
+static const char *const options[] = {"corpus",    "encoding", "encoding-errors", "every", "json",
+                                      "precision", "quiet",    "score",           "seq",   "threads",
+                                      "tokenizer", "top",      "plugin",          NULL};
 
 const ae_command ae_cmd_fill = {
     .name = "fill",

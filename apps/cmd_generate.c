@@ -294,6 +294,7 @@ static const char *const options[] = {"encoding",
                                       "tokenizer",
                                       "top-k",
                                       "top-p",
+                                      "plugin",
                                       NULL};
 
 const ae_command ae_cmd_generate = {
