@@ -28,6 +28,7 @@ typedef struct writer {
     ae_text_stream **texts; /* (number) */
     int64_t *counts;        /* (number): tokens */
     bool live;              /* print as it comes */
+    bool typed;             /* at a terminal: each answer stands below its prompt */
 } writer;
 
 /* ---- options ---------------------------------------------------------------------------------------------------------- */
@@ -190,7 +191,7 @@ static int answer(writer *w, const char *prompt)
     w->options.seed = seed_of(w);
     int status = ids && new_texts(w, &x) == 0 ? 0 : -1;
     if (status == 0 && w->live) {
-        fprintf(w->run->out, "%s%s", w->prompts > 0 ? "\n" : "", prompt);
+        fprintf(w->run->out, "%s%s", w->prompts > 0 && !w->typed ? "\n" : "", prompt);
         fflush(w->run->out);
     }
     status = status == 0
@@ -207,7 +208,7 @@ static int answer(writer *w, const char *prompt)
 
 /* ---- prompts ---------------------------------------------------------------------------------------------------------- */
 
-static int answer_lines(writer *w, const char *path, bool interactive)
+static int answer_lines(writer *w, const char *path)
 {
     ae_line_options options;
     ae_line line;
@@ -215,12 +216,13 @@ static int answer_lines(writer *w, const char *path, bool interactive)
     ae_line_reader *r = ae_line_reader_open(&path, 1, &options, &w->run->error);
     int status = r ? 0 : -1;
     while (status == 0) {
-        if (interactive) {
+        if (w->typed) {
             fprintf(w->run->log, "> ");
             fflush(w->run->log);
         }
         int more = ae_line_reader_next(r, &line, &w->run->error);
         if (more <= 0) {
+            fprintf(w->run->log, "%s", w->typed ? "\n" : "");
             status = more;
             break;
         }
@@ -229,7 +231,7 @@ static int answer_lines(writer *w, const char *path, bool interactive)
         free(prompt);
     }
     ae_line_reader_close(r);
-    if (status == 0 && w->prompts == 0 && !interactive) {
+    if (status == 0 && w->prompts == 0 && !w->typed) {
         return ae_err_set(&w->run->error, AE_E_FORMAT,
                           "no prompt: give one as an argument, a line each on standard input, or with --prompts FILE");
     }
@@ -246,7 +248,8 @@ static int answer_all(writer *w)
     if (prompt) {
         return answer(w, prompt);
     }
-    return answer_lines(w, path ? path : "-", !path && typed && !w->run->json);
+    w->typed = !path && typed && !w->run->json;
+    return answer_lines(w, path ? path : "-");
 }
 
 static int generate(ae_run *run, writer *w)
