@@ -1,5 +1,6 @@
 /* Cases of generation: the ids, and the logits behind each choice. */
 #include "apps/parity_internal.h"
+#include "zoo/beam_search.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 /* What a call of generate() asks for, with the memory of its lists. */
 typedef struct request {
     ae_generate_options options;
+    ae_beam_options beams;
     int64_t *ids; /* of eos and of the bad words */
     ae_token_list *words;
 } request;
@@ -39,7 +41,22 @@ static int64_t whole(const ae_case *c, const char *name, int64_t otherwise, ae_e
     return value;
 }
 
-/* Refuses what changes greedy choices and is not known here. */
+/* "early_stopping": false, true or "never". */
+static ae_beam_stop stop_of(const ae_case *c, ae_err *e)
+{
+    const ae_json *j = option(c, "early_stopping");
+    bool full = false;
+    if (j && ae_json_type_of(j) == AE_JSON_STRING) {
+        const char *text = "";
+        if (ae_json_value_string(j, &text, e) == 0 && strcmp(text, "never") != 0) {
+            ae_err_set(e, AE_E_VALUE, "early_stopping is \"%s\"; true, false and \"never\" exist", text);
+        }
+        return AE_BEAM_STOP_NEVER;
+    }
+    return j && ae_json_value_bool(j, &full, e) == 0 && full ? AE_BEAM_STOP_FULL : AE_BEAM_STOP_UNLIKELY;
+}
+
+/* Refuses what changes choices and is not known here. */
 static int check_options(const ae_case *c, ae_err *e)
 {
     static const char *const known[] = {
@@ -50,11 +67,8 @@ static int check_options(const ae_case *c, ae_err *e)
         "use_cache", "output_scores", "return_dict_in_generate", "bos_token_id"};
     const ae_json *sample = option(c, "do_sample"), *generate = ae_json_get(c->meta, "generate");
     bool draws = false;
-    if ((sample && ae_json_value_bool(sample, &draws, e) != 0) || draws || whole(c, "num_beams", 1, e) != 1) {
-        return ae_err_set(e, AE_E_UNSUPPORTED,
-                          "%s: the tokens must be chosen greedily, with num_beams 1 and without "
-                          "do_sample",
-                          c->dir);
+    if ((sample && ae_json_value_bool(sample, &draws, e) != 0) || draws) {
+        return ae_err_set(e, AE_E_UNSUPPORTED, "%s: the tokens must be chosen without do_sample", c->dir);
     }
     for (const ae_json *j = ae_json_first(generate); j; j = ae_json_next(j)) {
         bool found = ae_json_is_null(j);
@@ -119,6 +133,29 @@ static int read_request(const ae_case *c, int64_t given, request *r, ae_err *e)
     o->no_repeat_ngram_size = whole(c, "no_repeat_ngram_size", 0, e);
     o->min_length = whole(c, "min_length", 0, e);
     o->min_new_tokens = whole(c, "min_new_tokens", 0, e);
+    r->beams = (ae_beam_options){.rules = *o,
+                                 .num_beams = whole(c, "num_beams", 1, e),
+                                 .length_penalty = number(c, "length_penalty", 1, e),
+                                 .early_stopping = stop_of(c, e)};
+    return e->code ? -1 : 0;
+}
+
+static int generate(const ae_case *c, ae_parity_model *p, const request *r, ae_tensors *outputs, ae_err *e)
+{
+    const ae_tensor *ids = ae_tensors_get(c->inputs, "input_ids"), *mask = ae_tensors_get(c->inputs, "attention_mask");
+    ae_decoder d = p->row->decoder(p->self);
+    ae_tensor *sequences = NULL, *scores = NULL, *totals = NULL;
+    int status = r->beams.num_beams == 1
+                     ? ae_generate(p->graph, &d, ids, mask, &r->options, &sequences, &scores, e)
+                     : ae_beam_search(p->graph, &d, ids, mask, &r->beams, &sequences, &totals, &scores, e);
+    if (status != 0) {
+        return -1;
+    }
+    ae_tensors_add(outputs, "sequences", sequences, e);
+    ae_tensors_add(outputs, "scores", scores, e);
+    if (totals) {
+        ae_tensors_add(outputs, "sequences_scores", totals, e);
+    }
     return e->code ? -1 : 0;
 }
 
@@ -131,16 +168,10 @@ int ae_case_run_decode(const ae_case *c, bool packed, ae_tensors *outputs, ae_er
     if (!ae_json_need_object(c->meta, "generate", e) || !ids || ae_parity_build(c, &p, e) != 0) {
         return ae_err_set(e, AE_E_MISSING, "%s: a case of decoding needs \"generate\" and input_ids", c->dir);
     }
-    ae_tensor *sequences = NULL, *scores = NULL;
     if (!p.row->decoder) {
         ae_err_set(e, AE_E_UNSUPPORTED, "%s: %s does not generate", c->dir, p.row->class_name);
     } else if (read_request(c, ae_dim(ids, -1), &r, e) == 0) {
-        ae_decoder d = p.row->decoder(p.self);
-        if (ae_generate(p.graph, &d, ids, ae_tensors_get(c->inputs, "attention_mask"), &r.options, &sequences, &scores,
-                        e) == 0) {
-            ae_tensors_add(outputs, "sequences", sequences, e);
-            ae_tensors_add(outputs, "scores", scores, e);
-        }
+        generate(c, &p, &r, outputs, e);
     }
     free(r.ids);
     free(r.words);

@@ -1,6 +1,7 @@
 #include "nn/kv_cache.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct ae_kv_cache {
     int layers;
@@ -72,4 +73,32 @@ void ae_kv_cache_append(ae_graph *g, ae_kv_cache *c, int layer, ae_tensor **k, a
     if (layer == c->layers - 1) {
         c->length += n;
     }
+}
+
+int ae_kv_cache_reorder(ae_kv_cache *c, const int64_t *from, ae_err *e)
+{
+    bool same = true;
+    for (int64_t b = 0; b < c->batch; b++) {
+        if (from[b] < 0 || from[b] >= c->batch) {
+            return ae_err_set(e, AE_E_VALUE, "kv_cache: sequence %lld cannot go on from sequence %lld of %lld",
+                              (long long)b, (long long)from[b], (long long)c->batch);
+        }
+        same = same && from[b] == b;
+    }
+    size_t row = (size_t)(c->length * c->width) * sizeof(float), step = (size_t)c->memory->strides[2] * sizeof(float);
+    char *old = same ? NULL : malloc((size_t)c->batch * row + 1);
+    if (!same && !old) {
+        return ae_err_set(e, AE_E_MEMORY, "kv_cache: no memory to reorder it");
+    }
+    for (int i = 0; i < 2 * c->layers && !same; i++) {
+        char *rows = (char *)c->memory->data + (size_t)(i * c->memory->strides[1]) * sizeof(float);
+        for (int64_t b = 0; b < c->batch; b++) {
+            memcpy(old + (size_t)b * row, rows + (size_t)b * step, row);
+        }
+        for (int64_t b = 0; b < c->batch; b++) {
+            memcpy(rows + (size_t)b * step, old + (size_t)from[b] * row, row);
+        }
+    }
+    free(old);
+    return 0;
 }

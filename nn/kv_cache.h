@@ -29,6 +29,9 @@ AE_API int64_t ae_kv_cache_length(const ae_kv_cache *c);
  * and *v. The length grows when the last layer was written. */
 AE_API void ae_kv_cache_append(ae_graph *g, ae_kv_cache *c, int layer, ae_tensor **k, ae_tensor **v);
 
+/* Sequence b becomes what sequence from[b] was, for all B of them: beams that go on from others. Returns 0 or -1. */
+AE_API int ae_kv_cache_reorder(ae_kv_cache *c, const int64_t *from, ae_err *e);
+
 #ifdef __cplusplus
 }
 #endif

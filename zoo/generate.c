@@ -81,42 +81,10 @@ typedef struct generation {
     ae_kv_cache *cache;
 } generation;
 
-/* Columns [from, to) of a (B,..) host tensor as a tensor of the graph. */
-static ae_tensor *columns(ae_graph *g, const ae_tensor *t, int64_t from, int64_t to)
-{
-    ae_tensor *all = ae_input(g, t);
-    return ae_contiguous(g, ae_slice(g, all, 1, from, to, 1));
-}
-
-/* Real tokens count from 0 in every row; padding gets 1, as in the reference. */
-static ae_tensor *positions(ae_graph *g, const generation *s, int64_t from)
-{
-    int64_t shape[2] = {s->batch, s->length - from};
-    ae_tensor *p = ae_zeros(g, AE_I64, 2, shape);
-    for (int64_t b = 0; b < s->batch && ae_ok(g); b++) {
-        int64_t at = 0;
-        for (int64_t t = s->first; t < s->length; t++) {
-            bool real = ae_get_i64(s->mask, b * s->mask->shape[1] + t) != 0;
-            if (t >= from) {
-                ae_set_i64(p, b * shape[1] + t - from, real ? at : 1);
-            }
-            at += real;
-        }
-    }
-    return p;
-}
-
 static int next_logits(generation *s, int64_t from, ae_err *e)
 {
-    ae_graph *g = s->g;
-    ae_graph_begin(g, AE_EVAL);
-    ae_tensor *logits = s->decoder->fn(g, s->decoder->self, columns(g, s->ids, from, s->length), positions(g, s, from),
-                                       columns(g, s->mask, s->first, s->length), s->cache);
-    if (ae_read(logits, AE_F32, s->logits, s->batch * s->decoder->vocab_size) != 0) {
-        return ae_err_set(e, ae_ok(g) ? AE_E_SHAPE : ae_graph_error(g)->code, "generate: %s",
-                          ae_ok(g) ? "the decoder's logits are not (batch, vocabulary)" : ae_graph_error(g)->message);
-    }
-    return 0;
+    ae_decode_view view = {s->ids, s->mask, s->first, from, s->length};
+    return ae_decode_step(s->g, s->decoder, &view, s->cache, s->logits, e);
 }
 
 /* Chooses a token for every row; returns whether a row goes on. */
@@ -190,47 +158,13 @@ static int prepare(generation *s, const ae_tensor *input_ids, const ae_tensor *a
     return 0;
 }
 
-static int check(const ae_decoder *d, const ae_tensor *ids, const ae_tensor *mask, const ae_generate_options *o,
-                 ae_err *e)
-{
-    char shape[AE_SHAPE_TEXT_MAX];
-    if (ids->ndim != 2 || ids->shape[1] < 1 || (mask && !ae_same_shape(ids, mask))) {
-        return ae_err_set(e, AE_E_SHAPE,
-                          "generate: input_ids are %s; they must be (batch, length) with at least one "
-                          "token, and attention_mask likewise",
-                          ae_shape_text(ids->ndim, ids->shape, shape));
-    }
-    int64_t room = d->max_positions - ids->shape[1];
-    if (o->max_new_tokens < 0 || (!o->slide && o->max_new_tokens > room)) {
-        return ae_err_set(e, AE_E_VALUE, "generate: %lld tokens behind %lld; the model has %lld positions",
-                          (long long)o->max_new_tokens, (long long)ids->shape[1], (long long)d->max_positions);
-    }
-    return ae_generate_check_rules(o, d->vocab_size, e);
-}
-
-/* A host tensor cut to its first n columns of `axis`, which is its second. */
-static ae_tensor *cut(ae_tensor *t, int64_t n, ae_err *e)
-{
-    if (!t || t->shape[1] == n) {
-        return t;
-    }
-    ae_tensor part = *t;
-    part.shape[1] = n;
-    ae_tensor *copy = ae_tensor_new(t->dtype, t->ndim, part.shape, e);
-    if (copy) {
-        ae_tensor_copy(copy, &part, e);
-    }
-    ae_tensor_free(t);
-    return copy;
-}
-
 int ae_generate(ae_graph *g, const ae_decoder *d, const ae_tensor *input_ids, const ae_tensor *attention_mask,
                 const ae_generate_options *options, ae_tensor **sequences, ae_tensor **scores, ae_err *e)
 {
     ae_err local = {0};
     e = e ? e : &local;
     *sequences = NULL;
-    if (check(d, input_ids, attention_mask, options, e) != 0) {
+    if (ae_decode_check(d, input_ids, attention_mask, options, e) != 0) {
         return -1;
     }
     generation s = {.g = g, .decoder = d, .options = options, .batch = input_ids->shape[0]};
@@ -244,10 +178,10 @@ int ae_generate(ae_graph *g, const ae_decoder *d, const ae_tensor *input_ids, co
         }
     }
     if (!e->code) {
-        *sequences = cut(s.ids, s.length, e);
+        *sequences = ae_decode_cut(s.ids, s.length, e);
         s.ids = NULL;
         if (scores) {
-            *scores = cut(s.scores, s.length - s.start, e);
+            *scores = ae_decode_cut(s.scores, s.length - s.start, e);
             s.scores = NULL;
         }
     }

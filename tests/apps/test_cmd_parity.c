@@ -111,8 +111,10 @@ static void refuses_unknown_generation(void **state)
     static const char *const files[] = {"expected.safetensors", "config.json", "model.safetensors",
                                         "inputs.safetensors"};
     static const char *const options[][2] = {
-        {"\"num_beams\": 3", "the tokens must be chosen greedily, with num_beams 1 and without do_sample"},
-        {"\"do_sample\": true", "the tokens must be chosen greedily"},
+        {"\"do_sample\": true", "the tokens must be chosen without do_sample"},
+        {"\"num_beams\": 0", "num_beams is 0; 1 to 4096 are possible"},
+        {"\"num_beams\": 2, \"early_stopping\": \"soon\"", "early_stopping is \"soon\"; true, false and"},
+        {"\"num_beams\": 2, \"num_beam_groups\": 2", "generation with \"num_beam_groups\" is not known"},
         {"\"suppress_tokens\": [3]", "generation with \"suppress_tokens\" is not known to this version"},
         {"\"eos_token_id\": \"x\"", "eos_token_id"},
         {"\"bad_words_ids\": [[]]", "bad word 0 holds no token"},
