@@ -1,11 +1,13 @@
-/* Every allocation of a training step and of reading, converting and writing a model fails in turn, alone and with all
- * that follow: what was begun ends with an error that says so, or with the right result, and nothing is lost or leaked.
- */
+/* Every allocation of a training step, of generating, and of reading, converting and writing a model fails in turn,
+ * alone and with all that follow: what was begun ends with an error that says so, or with the right result, and nothing
+ * leaks. */
 #include "memory_faults.h"
 
 #include "apps/weights.h"
 #include "nn/optimizer.h"
+#include "zoo/beam_search.h"
 #include "zoo/bert.h"
+#include "zoo/gpt2.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -68,6 +70,57 @@ static int train(double *result, ae_err *e)
         status = opt ? steps(m, &b, g, opt, result, e) : -1;
     }
     ae_optimizer_free(opt);
+    ae_graph_free(g);
+    ae_model_free(m);
+    ae_json_free(config);
+    return status;
+}
+
+/* ---- generation ------------------------------------------------------------------------------------------------------ */
+
+static int generate_both_ways(ae_graph *g, const ae_decoder *d, const ae_tensor *ids, double *result, ae_err *e)
+{
+    static const int64_t end = 3;
+    ae_generate_options o = {.max_new_tokens = 3, .eos = {&end, 1}, .repetition_penalty = 1.2};
+    ae_beam_options beams = {.rules = o, .num_beams = 2, .length_penalty = 1};
+    ae_tensor *found[2] = {0}, *scores = NULL, *totals = NULL;
+    int status = ae_generate(g, d, ids, NULL, &o, &found[0], &scores, e);
+    status = status == 0 ? ae_beam_search(g, d, ids, NULL, &beams, &found[1], &totals, NULL, e) : -1;
+    *result = 0;
+    for (int i = 0; i < 2 && status == 0; i++) {
+        for (int64_t k = 0; k < ae_numel(found[i]); k++) {
+            *result = *result * 3 + (double)ae_get_i64(found[i], k);
+        }
+    }
+    ae_tensor_free(found[0]);
+    ae_tensor_free(found[1]);
+    ae_tensor_free(scores);
+    ae_tensor_free(totals);
+    return status;
+}
+
+static int generate(double *result, ae_err *e)
+{
+    static const char text[] = "{\"vocab_size\":11,\"n_embd\":8,\"n_layer\":1,\"n_head\":2,\"n_positions\":8}";
+    const ae_zoo_model *row = ae_zoo_find("GPT2LMHeadModel");
+    struct ae_gpt2 p = {0};
+    ae_json *config = ae_json_parse(text, sizeof text - 1, e);
+    ae_model *m = ae_model_new(1);
+    ae_graph *g = ae_graph_new();
+    ae_tensor *ids = ae_tensor_new(AE_I64, 2, (int64_t[]){2, 3}, e);
+    int status = -1;
+    if (!config || !m || !g || !ids) {
+        ae_err_set(e, AE_E_MEMORY, "no memory to begin");
+    } else {
+        row->build(m, &p, config, row->kind);
+        if (!ae_model_ok(m)) {
+            ae_err_set(e, ae_model_error(m)->code, "%s", ae_model_error(m)->message);
+        } else {
+            ae_decoder d = row->decoder(&p);
+            status = generate_both_ways(g, &d, ids, result, e);
+        }
+    }
+    ae_tensor_free(ids);
     ae_graph_free(g);
     ae_model_free(m);
     ae_json_free(config);
@@ -173,6 +226,12 @@ static void training(void **state)
     every_failure(train);
 }
 
+static void generation(void **state)
+{
+    (void)state;
+    every_failure(generate);
+}
+
 static void model_files(void **state)
 {
     (void)state;
@@ -186,6 +245,7 @@ static void model_files(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(training), cmocka_unit_test(model_files)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(training), cmocka_unit_test(generation),
+                                       cmocka_unit_test(model_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
