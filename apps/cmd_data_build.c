@@ -58,6 +58,7 @@ static int print_json(ae_run *run, const ae_build_report *r, const char *output)
     ae_json_set_int(j, "lines", r->lines);
     ae_json_set_int(j, "bytes", r->bytes);
     ae_json_set_int(j, "empty_documents", r->empty_documents);
+    ae_json_set_int(j, "tabbed", r->tabbed);
     ae_json_set_int(j, "excluded", r->excluded);
     ae_json_set_int(j, "repaired", r->repaired);
     ae_json_set_string(j, "unit", r->unit == AE_UNIT_SENTENCE ? "sentence" : "line");

@@ -87,6 +87,12 @@ static void say(const ae_run *run, const ae_build_report *r, const char *output)
     if (*r->explanation) {
         fprintf(run->log, "%s: --unit auto: %s\n", output, r->explanation);
     }
+    if (r->tabbed > 0) {
+        fprintf(run->log,
+                "%s: %lld lines begin with a short field and a tab: if they come from a labelled table, its labels are "
+                "text now (cut -f2- takes them off)\n",
+                output, (long long)r->tabbed);
+    }
     if (r->excluded + r->repaired > 0) {
         fprintf(run->log, "%s: %lld lines left out for --exclude, %lld invalid places repaired\n", output,
                 (long long)r->excluded, (long long)r->repaired);

@@ -15,6 +15,7 @@
 enum {
     CHUNK = 4 << 20,         /* bytes of text that are tokenised at a time */
     SHARE = 32 << 10,        /* of which a thread takes so many */
+    LABEL = 16,              /* bytes of a field that may be a label */
     RUNNING_TEXT = 64 << 10, /* with line ends kept, lines are joined to texts of at least this size, */
     RUNNING_MOST = 4 << 20   /* and at most about this one */
 };
@@ -259,6 +260,12 @@ static bool joins_text(const ae_corpus *c, const ae_line *line)
     return !(last->bytes >= RUNNING_TEXT && border);
 }
 
+static bool begins_with_field(const ae_line *line)
+{
+    const char *tab = memchr(line->text, '\t', line->bytes < LABEL + 1 ? line->bytes : LABEL + 1);
+    return tab && tab > line->text;
+}
+
 static void add_line(ae_corpus *c, const ae_line *line)
 {
     bool blank = ae_is_blank(line->text, line->bytes), keep = c->options->line_ends;
@@ -266,6 +273,7 @@ static void add_line(ae_corpus *c, const ae_line *line)
     c->report->lines++;
     c->report->bytes += (int64_t)line->bytes;
     c->report->excluded += excluded;
+    c->report->tabbed += begins_with_field(line);
     if (keep && excluded) {
         return;
     }

@@ -88,6 +88,7 @@ typedef struct ae_build_report {
     int64_t instances;       /* all duplicates together */
     int64_t unknown_tokens;  /* of `tokens` */
     int64_t empty_documents; /* that have text but no token */
+    int64_t tabbed;          /* lines that begin with a field of 1 to 16 bytes and a tab, as labelled tables do */
     int64_t excluded;        /* lines left out because a file of `exclude` holds them */
     int64_t repaired;        /* invalid places replaced or skipped */
     ae_corpus_unit unit;     /* sentence or document */

@@ -126,6 +126,7 @@ static ae_json *counts_json(const ae_build_report *r)
     ae_json_set_int(j, "lines", r->lines);
     ae_json_set_int(j, "bytes", r->bytes);
     ae_json_set_int(j, "empty_documents", r->empty_documents);
+    ae_json_set_int(j, "tabbed", r->tabbed);
     ae_json_set_int(j, "excluded", r->excluded);
     ae_json_set_int(j, "repaired", r->repaired);
     ae_json_set_string(j, "unit", r->unit == AE_UNIT_SENTENCE ? "sentence" : "line");

@@ -132,6 +132,9 @@ static void errors_tell_file_and_line(void **state)
     assert_int_equal(access(OUTPUT, F_OK), -1);
     assert_int_equal(aesop(11, BUILD, CORPUS, "--objective", "mlm", "--encoding-errors", "replace"), 0);
     assert_said(log_text, "1 invalid places repaired");
+    put(CORPUS, "1\tw1 w2\n0\tw3 w4\n");
+    assert_int_equal(aesop(10, BUILD, CORPUS, "--objective", "mlm", "--force"), 0);
+    assert_said(log_text, "2 lines begin with a short field and a tab: if they come from a labelled table, its labels");
     put(CORPUS, "w1 w2\nw3 w4\n");
     assert_int_equal(aesop(10, BUILD, CORPUS, "--objective", "mlm_nsp", "--force"), 2);
     assert_said(log_text, CORPUS ":1: every line holds one sentence, and no blank line parts documents");

@@ -575,6 +575,10 @@ static void bad_bytes_are_named_or_repaired(void **state)
     ae_dataset_free(built(&o));
     assert_int_equal(report.tokens, 3);
     assert_int_equal(report.unknown_tokens, 0);
+    assert_int_equal(report.tabbed, 0);
+    put_text("1\tw1 w2\nw3 w4 w5 w6 w7\tw8\n0123456789012345\tw1\n\tw1\n01234567890123456\tw1\n");
+    ae_dataset_free(built(&o));
+    assert_int_equal(report.tabbed, 3); /* neither a blank field nor one of 17 bytes */
 }
 
 static void a_line_of_ten_megabytes_passes(void **state)
