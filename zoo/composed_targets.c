@@ -3,7 +3,8 @@
  *     mlm       softmax(W_2 N(act(W_1 h_t)))             at the tokens that are to be found again
  *     sp        softmax(W_2 tanh(W_1 h_0))               of two texts
  *     lm        softmax(W h_t)                           the token behind t
- *     bilm      the same on each half of h_t             the token behind t, the token before t
+ *     bilm      the same on each half of h_t             the token behind t, the token before t: the mean of both
+ *                                                        losses; on batches under UER-py's names their sum, as there
  *     cls       W_2 tanh(W_1 pool(h))                    a class of each text
  *     siamese   W [u; v; |u - v|; u v], u = pool(h)      a class of two texts encoded apart */
 #include "zoo/composed_internal.h"
@@ -252,7 +253,8 @@ static ae_tensor *bilm_run(const struct ae_composed *c, ae_io *io, const struct 
         ae_io_put(io, losses[i], loss);
         sum = sum ? ae_add(g, sum, loss) : loss;
     }
-    return sum;
+    /* UER-py adds both directions up; Peters et al. take their mean, which has a perplexity. */
+    return sum && !b->uer ? ae_scale(g, sum, 0.5) : sum;
 }
 
 /* ---- texts --------------------------------------------------------------------------------------------------------- */

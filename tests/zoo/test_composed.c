@@ -256,6 +256,11 @@ static void losses_come_from_data_sets_names(void **state)
         f.out = ae_tensors_new();
         double packed = run(&f, true, AE_TRAIN);
         assert_true(padded > 0.1 && packed > 0.1 && ae_ok(f.graph));
+        if (f.model.has[AE_TARGET_bilm]) { /* the mean of both directions */
+            double forward = ae_get_f64(ae_tensors_get(f.out, "loss_forward"), 0);
+            double backward = ae_get_f64(ae_tensors_get(f.out, "loss_backward"), 0);
+            assert_float_equal(packed, (forward + backward) / 2, 1e-6);
+        }
         drop(&f);
     }
 }
