@@ -26,7 +26,7 @@ typedef struct training_run {
     line_batch batch;
     bool line_ends; /* texts keep their "\n", as in Hugging Face's training from files */
     int64_t lines;
-    int64_t alphabet; /* tokens there were before the first pair was joined */
+    int64_t alphabet; /* tokens there were when progress was told first */
     ae_progress progress;
     double started;
 } training_run;

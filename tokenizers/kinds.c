@@ -231,7 +231,7 @@ static ae_json *special_list(const ae_kind_parts *p, const ae_vocab *v)
 {
     ae_json *list = ae_json_new_array();
     int64_t next = v->size;
-    int count = p->n_special;
+    int count = p->n_special, failed = !list;
     if (!p->special) {
         for (count = 0; p->kind->special[count]; count++) {
         }
@@ -243,11 +243,16 @@ static ae_json *special_list(const ae_kind_parts *p, const ae_vocab *v)
             continue;
         }
         ae_json *m = ae_json_new_object();
-        ae_json_set_int(m, "id", id >= 0 ? id : next++);
-        ae_json_set_string(m, "content", content);
-        ae_json_set_bool(m, "lstrip", strcmp(content, "<mask>") == 0); /* RoBERTa's mask takes the blank before it */
-        ae_json_set_bool(m, "special", true);
-        ae_json_add(list, NULL, m);
+        failed |= ae_json_set_int(m, "id", id >= 0 ? id : next++);
+        failed |= ae_json_set_string(m, "content", content);
+        /* RoBERTa's mask takes the blank before it. */
+        failed |= ae_json_set_bool(m, "lstrip", strcmp(content, "<mask>") == 0);
+        failed |= ae_json_set_bool(m, "special", true);
+        failed |= ae_json_add(list, NULL, m);
+    }
+    if (failed) {
+        ae_json_free(list);
+        return NULL;
     }
     return list;
 }
@@ -271,6 +276,7 @@ static int fill_frame(ae_json *tokenizer, const ae_vocab *v, const ae_json *adde
     }
     ae_json *copy = ae_json_copy(post);
     static const char *const keys[] = {"sep", "cls"};
+    int failed = !copy;
     for (int i = 0; i < 2; i++) {
         const char *content = NULL;
         ae_json_value_string(ae_json_first(ae_json_get(post, keys[i])), &content, NULL);
@@ -280,11 +286,11 @@ static int fill_frame(ae_json *tokenizer, const ae_vocab *v, const ae_json *adde
             return ae_json_set_null(tokenizer, "post_processor");
         }
         ae_json *pair = ae_json_new_array();
-        ae_json_add(pair, NULL, ae_json_new_string(content));
-        ae_json_add(pair, NULL, ae_json_new_int(id));
-        ae_json_set(copy, keys[i], pair);
+        failed |= ae_json_add(pair, NULL, ae_json_new_string(content));
+        failed |= ae_json_add(pair, NULL, ae_json_new_int(id));
+        failed |= ae_json_set(copy, keys[i], pair);
     }
-    return ae_json_set(tokenizer, "post_processor", copy);
+    return ae_json_set(tokenizer, "post_processor", copy) || failed ? -1 : 0;
 }
 
 static int check_merges(const ae_kind_parts *p, const ae_vocab *v, ae_err *e)

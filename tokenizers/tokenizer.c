@@ -254,6 +254,7 @@ static int check_plan(const ae_tokenizer *t, ae_err *e)
 
 /* ---- making -------------------------------------------------------------------------------------------------------------- */
 
+/* Never 0, but without memory. */
 static uint64_t hash_of(const ae_tokenizer *t)
 {
     uint64_t h = model_of(t)->hash(t->model.self);
@@ -261,10 +262,13 @@ static uint64_t hash_of(const ae_tokenizer *t)
     for (int i = 0; i < 4; i++) {
         ae_json *json = ae_component_json(parts[i], NULL);
         char *text = json ? ae_json_text(json, false, NULL) : NULL;
-        uint64_t pair[2] = {h, text ? ae_hash_bytes(text, strlen(text)) : 0};
+        ae_json_free(json);
+        if (!text) {
+            return 0;
+        }
+        uint64_t pair[2] = {h, ae_hash_bytes(text, strlen(text))};
         h = ae_hash_bytes(pair, sizeof pair);
         free(text);
-        ae_json_free(json);
     }
     for (int i = 0; i < t->n_added; i++) {
         const ae_added *a = &t->added[i];
@@ -309,6 +313,11 @@ ae_tokenizer *ae_tokenizer_build(ae_component parts[5], const ae_json *added, co
     find_roles(t);
     t->kind = ae_kind_of(t);
     t->hash = hash_of(t);
+    if (!t->hash || !t->truncation || !t->padding) {
+        ae_tokenizer_free(t);
+        ae_err_set(e, AE_E_MEMORY, "no memory");
+        return NULL;
+    }
     return t;
 }
 
