@@ -176,9 +176,9 @@ static int run_fill(ae_run *run)
     return status == 0 ? AE_EXIT_DONE : status;
 }
 
-static const char *const options[] = {"corpus",    "encoding", "encoding-errors", "every", "json",
-                                      "precision", "quiet",    "score",           "seq",   "threads",
-                                      "tokenizer", "top",      "plugin",          NULL};
+static const char *const options[] = {
+    "corpus",        "encoding", "encoding-errors", "every",     "json", "precision", "quiet", "score", "skip-frequent",
+    "skip-frequent", "seq",      "threads",         "tokenizer", "top",  "plugin",    NULL};
 
 const ae_command ae_cmd_fill = {
     .name = "fill",
@@ -192,7 +192,8 @@ const ae_command ae_cmd_fill = {
         "With --score FILE every --every-th word of the file's lines (numbers count as words, punctuation does not) is "
         "masked, one at a time, all of its tokens together, and it is counted how often the true word is among the "
         "first --top candidates; words of several tokens never are. Beside it stands what guessing the --top most "
-        "frequent words would reach: frequent in --corpus, or in the file itself.",
+        "frequent words would reach: frequent in --corpus, or in the file itself. --skip-frequent N leaves words "
+        "like the, and, of out: the N most frequent ones are neither masked nor guessed.",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 2,

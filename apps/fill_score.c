@@ -14,13 +14,14 @@ enum { ITEMS = 64 }; /* masked words that are run together */
 typedef struct score {
     ae_run *run;
     const ae_use *use;
-    int64_t top, every;
+    int64_t top, every, skip;
     int32_t mask;
     ae_encoding x;
     int64_t *counts; /* (V): how often a word that is one token came */
     int64_t size;    /* V */
-    bool counting;   /* the text at work counts for the most frequent words */
-    bool masking;    /* and its words are masked */
+    bool masking;    /* the words of the text at work are masked, not counted */
+    int32_t *ranked; /* the most frequent words: `skip` of them that are left out, then at most `top` to guess */
+    int64_t n_ranked;
     int64_t words, masked, several, found, lines, cut;
     /* masked texts that wait, and their true words */
     ae_masked_text items[ITEMS];
@@ -129,6 +130,17 @@ static int mask_word(score *s, int64_t from, int64_t to)
     return s->waiting == ITEMS ? run_items(s) : 0;
 }
 
+/* Whether a word is one of the most frequent that --skip-frequent leaves out. */
+static bool is_skipped(const score *s, int32_t id)
+{
+    for (int64_t i = 0; i < s->skip && i < s->n_ranked; i++) {
+        if (s->ranked[i] == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int take_line(score *s, const ae_line *line)
 {
     ae_encode_options options = {.special = s->use->special, .max_length = s->use->seq, .keep_added = true};
@@ -149,18 +161,22 @@ static int take_line(score *s, const ae_line *line)
         if (!is_word(line->text + x->starts[i], x->ends[end - 1] - x->starts[i])) {
             continue;
         }
-        if (s->counting && end == i + 1 && x->ids[i] < s->size) {
-            s->counts[x->ids[i]]++;
+        bool one = end == i + 1;
+        if (!s->masking) {
+            s->counts[x->ids[i]] += one;
+            continue;
         }
-        s->words += s->masking;
-        if (s->masking && s->words % s->every == 0 && mask_word(s, i, end) != 0) {
+        if (one && is_skipped(s, x->ids[i])) {
+            continue;
+        }
+        if (++s->words % s->every == 0 && mask_word(s, i, end) != 0) {
             return -1;
         }
     }
     return 0;
 }
 
-static int read_text(score *s, const char *const *paths, int n, bool counting, bool masking)
+static int read_text(score *s, const char *const *paths, int n, bool masking)
 {
     ae_line_options options;
     ae_line line;
@@ -168,7 +184,6 @@ static int read_text(score *s, const char *const *paths, int n, bool counting, b
     ae_line_reader *r = ae_line_reader_open(paths, n, &options, &s->run->error);
     ae_progress p = ae_progress_begin(s->run, masking ? "score" : "words");
     int status = r ? 1 : -1;
-    s->counting = counting;
     s->masking = masking;
     s->lines = 0;
     while (status > 0 && (status = ae_line_reader_next(r, &line, &s->run->error)) > 0) {
@@ -185,22 +200,23 @@ static int read_text(score *s, const char *const *paths, int n, bool counting, b
 
 /* ---- the most frequent words --------------------------------------------------------------------------------------------- */
 
-/* Writes the ids of the most frequent words to ids and returns how many there are; equal ones by their ids. */
-static int64_t most_frequent(const score *s, int32_t *ids)
+/* Ranks the most frequent words, equal ones by their ids. */
+static void rank_words(score *s)
 {
-    int64_t n = 0;
+    int64_t n = 0, most = s->skip + s->top;
+    int32_t *ids = s->ranked;
     for (int64_t id = 0; id < s->size; id++) {
         int64_t count = s->counts[id];
-        if (count == 0 || (n == s->top && count <= s->counts[ids[n - 1]])) {
+        if (count == 0 || (n == most && count <= s->counts[ids[n - 1]])) {
             continue;
         }
-        int64_t at = n < s->top ? n++ : n - 1;
+        int64_t at = n < most ? n++ : n - 1;
         for (; at > 0 && s->counts[ids[at - 1]] < count; at--) {
             ids[at] = ids[at - 1];
         }
         ids[at] = (int32_t)id;
     }
-    return n;
+    s->n_ranked = n;
 }
 
 static int64_t count_among(const score *s, const int32_t *ids, int64_t n)
@@ -227,6 +243,7 @@ static int print_json(const score *s, const int32_t *ids, int64_t n, int64_t gue
     ae_json_set_int(o, "masked", s->masked);
     ae_json_set_int(o, "several_tokens", s->several);
     ae_json_set_int(o, "top", s->top);
+    ae_json_set_int(o, "skipped_frequent", s->skip);
     ae_json_set_int(o, "found", s->found);
     ae_json_set_double(o, "found_share", (double)s->found / all);
     ae_json_set_int(o, "frequent_found", guessed);
@@ -248,8 +265,8 @@ static int print_result(const score *s, const int32_t *ids, int64_t n)
             (long long)s->words, (long long)s->several);
     fprintf(out, "true word among the first %-3lld %lld (%.1f %%)\n", (long long)s->top, (long long)s->found,
             100 * (double)s->found / all);
-    fprintf(out, "the %lld most frequent words     %lld (%.1f %%):", (long long)n, (long long)guessed,
-            100 * (double)guessed / all);
+    fprintf(out, "the %lld %s frequent words     %lld (%.1f %%):", (long long)n, s->skip > 0 ? "next" : "most",
+            (long long)guessed, 100 * (double)guessed / all);
     for (int64_t i = 0; i < n; i++) {
         fprintf(out, " %s", ae_tokenizer_token(s->use->door.tokenizer, ids[i], NULL));
     }
@@ -260,7 +277,7 @@ static int print_result(const score *s, const int32_t *ids, int64_t n)
     return 0;
 }
 
-static int run_score(score *s, const char *path, int32_t *ids)
+static int run_score(score *s, const char *path)
 {
     const char *corpus[64];
     const ae_options *o = s->run->options;
@@ -271,7 +288,15 @@ static int run_score(score *s, const char *path, int32_t *ids)
     if (n > 64) {
         return ae_err_set(&s->run->error, AE_E_VALUE, "--corpus: %d files; at most 64", n);
     }
-    if ((n > 0 && read_text(s, corpus, n, true, false) != 0) || read_text(s, &path, 1, n == 0, true) != 0) {
+    if (n == 0 && strcmp(path, "-") == 0) {
+        return ae_err_set(&s->run->error, AE_E_VALUE,
+                          "--score -: standard input is read once; --corpus FILE says which words are frequent");
+    }
+    if (read_text(s, n > 0 ? corpus : &path, n > 0 ? n : 1, false) != 0) {
+        return -1;
+    }
+    rank_words(s);
+    if (read_text(s, &path, 1, true) != 0) {
         return -1;
     }
     if (s->masked == 0) {
@@ -282,7 +307,8 @@ static int run_score(score *s, const char *path, int32_t *ids)
         fprintf(s->run->log, "%lld lines had more than %lld tokens and were cut (--seq)\n", (long long)s->cut,
                 (long long)s->use->seq);
     }
-    return print_result(s, ids, most_frequent(s, ids));
+    int64_t skipped = s->skip < s->n_ranked ? s->skip : s->n_ranked;
+    return print_result(s, s->ranked + skipped, s->n_ranked - skipped);
 }
 
 int ae_fill_score(ae_run *run, const ae_use *use, const char *path)
@@ -291,17 +317,18 @@ int ae_fill_score(ae_run *run, const ae_use *use, const char *path)
                .use = use,
                .top = ae_options_int(run->options, "top"),
                .every = ae_options_int(run->options, "every"),
+               .skip = ae_options_int(run->options, "skip-frequent"),
                .mask = ae_use_role(run, use, AE_TOKEN_MASK),
                .size = ae_tokenizer_size(use->door.tokenizer)};
     s.counts = calloc((size_t)s.size + 1, sizeof *s.counts);
     s.best = malloc((size_t)s.top * sizeof *s.best);
-    int32_t *ids = malloc((size_t)s.top * sizeof *ids);
-    int status = s.mask < 0 ? -1 : s.counts && s.best && ids ? run_score(&s, path, ids) : no_memory(&s);
+    s.ranked = malloc((size_t)(s.top + s.skip) * sizeof *s.ranked);
+    int status = s.mask < 0 ? -1 : s.counts && s.best && s.ranked ? run_score(&s, path) : no_memory(&s);
     drop_items(&s);
     ae_encoding_free(&s.x);
     free(s.counts);
     free(s.best);
     free(s.truths);
-    free(ids);
+    free(s.ranked);
     return status;
 }

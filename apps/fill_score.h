@@ -10,6 +10,7 @@ extern "C" {
 
 /* Masks every --every-th word of the file, one at a time, and prints in how many cases the true word is among the first
  * --top candidates, beside the share that the --top most frequent words (of --corpus, or else of the file) would reach.
+ * The --skip-frequent most frequent words are neither masked nor guessed.
  * Returns 0, or -1 and run->error. */
 AE_API int ae_fill_score(ae_run *run, const ae_use *use, const char *path);
 

@@ -125,6 +125,37 @@ static void scores(void **state)
     assert_non_null(strstr(out_text, "ratio "));
 }
 
+/* the (3 times) and ran (2 times) are left out of both sides; of the rest fox and crow come first, by their ids. */
+static void frequent_words_left_out(void **state)
+{
+    (void)state;
+    ae_err e = {0};
+    write_text("f_text.txt", "The fox sat.\nThe crows ran!\n\nHe said, the crow ran.\n");
+    expect_status(aesop(11, "fill", "f_mlm.h5", "--score", "f_text.txt", "--every", "1", "--top", "2",
+                        "--skip-frequent", "2", "--json"),
+                  0);
+    ae_json *j = ae_json_parse(out_text, strlen(out_text), &e); /* fox sat crows he said crow */
+    assert_int_equal(ae_json_int(j, "masked", 0, &e), 6);
+    assert_int_equal(ae_json_int(j, "several_tokens", 0, &e), 1);
+    assert_int_equal(ae_json_int(j, "frequent_found", 0, &e), 2);
+    assert_int_equal(ae_json_count(ae_json_get(j, "frequent_words")), 2);
+    const char *word = NULL;
+    ae_json_value_string(ae_json_at(ae_json_get(j, "frequent_words"), 1), &word, &e);
+    assert_string_equal(word, "crow");
+    ae_json_free(j);
+    expect_status(
+        aesop(9, "fill", "f_mlm.h5", "--score", "f_text.txt", "--every", "1", "--skip-frequent", "100", "--json"),
+        0); /* all but the word of two tokens */
+    j = ae_json_parse(out_text, strlen(out_text), &e);
+    assert_int_equal(ae_json_int(j, "masked", 0, &e), 1);
+    assert_int_equal(ae_json_int(j, "found", 0, &e), 0);
+    assert_true(ae_json_is_null(ae_json_get(j, "ratio")));
+    ae_json_free(j);
+    give_input("the fox\n");
+    expect_status(aesop(4, "fill", "f_mlm.h5", "--score", "-"), 2);
+    expect_log("--score -: standard input is read once; --corpus FILE says which words are frequent");
+}
+
 /* The one word masked, computed here. */
 static void the_score_is_the_models_own(void **state)
 {
@@ -185,8 +216,11 @@ static void bad_input(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(candidates), cmocka_unit_test(lines_of_text),
-        cmocka_unit_test(scores),     cmocka_unit_test(the_score_is_the_models_own),
+        cmocka_unit_test(candidates),
+        cmocka_unit_test(lines_of_text),
+        cmocka_unit_test(scores),
+        cmocka_unit_test(frequent_words_left_out),
+        cmocka_unit_test(the_score_is_the_models_own),
         cmocka_unit_test(bad_input),
     };
     return cmocka_run_group_tests(tests, make_models, free_texts);
