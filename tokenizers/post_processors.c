@@ -40,7 +40,7 @@ static void frame_free(void *self)
 static int read_token(const ae_json *object, const char *key, char **token_text, int32_t *id, ae_err *e)
 {
     const ae_json *pair = ae_json_need_array(object, key, e);
-    const ae_json *first = ae_json_first(pair), *second = ae_json_next(first);
+    const ae_json *first = ae_json_first(pair), *second = first ? ae_json_next(first) : NULL;
     const char *spelled = NULL;
     int64_t number = 0;
     if (!pair) {

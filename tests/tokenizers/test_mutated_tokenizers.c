@@ -1,0 +1,73 @@
+/* Every prefix of small tokenizer files and every change of a single byte, and likewise texts: no crash, an error with
+ * a message or a tokenizer that keeps its promises. */
+#include "fuzz/tokenizer_targets.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+typedef void reader(const uint8_t *data, size_t size);
+
+/* Bytes at the very end of memory of their own, so that a sanitizer sees a read beyond them. */
+static void read_copy(reader *read, const char *data, size_t size)
+{
+    uint8_t *copy = malloc(size ? size : 1);
+    assert_non_null(copy);
+    memcpy(copy, data, size);
+    read(copy, size);
+    free(copy);
+}
+
+static void mutate(reader *read, const char *text, size_t step)
+{
+    static const char bytes[] = {'\0', '"', '}', ',', '9', ' ', '\n', (char)0xff, (char)0xc3, 'a'};
+    size_t size = strlen(text);
+    char *data = strdup(text);
+    assert_non_null(data);
+    for (size_t n = 0; n <= size; n += step) {
+        read_copy(read, data, n);
+    }
+    for (size_t i = 0; i < size; i++) {
+        for (size_t k = i % step; k < sizeof bytes; k += step) {
+            data[i] = bytes[k];
+            read_copy(read, data, size);
+        }
+        data[i] = text[i];
+    }
+    free(data);
+}
+
+static void test_json(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FUZZ_TOKENIZERS; i++) {
+        mutate(fuzz_tokenizer_json, fuzz_tokenizers[i], 5);
+    }
+}
+
+static void test_vocab(void **state)
+{
+    (void)state;
+    mutate(fuzz_vocab, fuzz_vocabulary, 1);
+    mutate(fuzz_vocab, fuzz_pairs, 1);
+    mutate(fuzz_vocab, "{\"a\":0,\"[UNK]\":1,\"##b\":2}", 1);
+}
+
+static void test_texts(void **state)
+{
+    (void)state;
+    mutate(fuzz_encode, fuzz_words, 1);
+    mutate(fuzz_encode, "<m>a<m> <m>ab aB\xcc\x81 \xe2\x80\xa8 'll'x", 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_vocab),
+        cmocka_unit_test(test_texts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
