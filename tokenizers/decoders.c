@@ -11,7 +11,7 @@
 /* Lengthens the last string. */
 static void extend(ae_strings *s, const char *bytes, size_t length)
 {
-    if (s->used + length > s->room && !s->failed) {
+    if ((s->used + length > s->room || !s->bytes) && !s->failed) {
         size_t room = 2 * s->room + length + 256;
         char *p = realloc(s->bytes, room);
         s->failed = !p;

@@ -292,6 +292,7 @@ int ae_tokenize(const ae_tokenizer *t, ae_scratch *s, const char *text, size_t b
     k->count = 0;
     k->n_words = 0;
     k->failed = false;
+    grow(k, 1); /* the arrays are there even when there are no tokens */
     ae_work_reset(&s->work);
     ae_word_cache_own(&s->cache, t->hash);
     size_t at = 0, done = 0, before = 0, start = 0, end = 0;
