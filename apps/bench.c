@@ -1,6 +1,7 @@
 #include "apps/bench.h"
 #include "tensor/gemm.h"
 #include "tensor/kernels.h"
+#include "zoo/composed.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -33,13 +34,28 @@ static ae_tensor *masked_labels(const int64_t *shape, int64_t vocab, ae_err *e)
     return labels;
 }
 
+/* What the targets of a composed model learn. */
+static void composed_labels(ae_bench_model *b, int64_t batch, const int64_t *shape, int64_t vocab, ae_err *e)
+{
+    const char *objective = ae_composed_objective(b->config, NULL);
+    if (objective && strcmp(objective, "classes") == 0) {
+        ae_tensors_add(b->inputs, "labels", random_ids(5, 1, &batch, 2, e), e);
+        return;
+    }
+    ae_tensors_add(b->inputs, "labels", masked_labels(shape, vocab, e), e);
+    ae_tensors_add(b->inputs, "next_ids", random_ids(1, 2, shape, vocab, e), e);
+    ae_tensors_add(b->inputs, "next_sentence_label", random_ids(4, 1, &batch, 2, e), e);
+}
+
 static void token_inputs(ae_bench_model *b, int64_t batch, int64_t seq, bool labels, ae_err *e)
 {
     int64_t shape[2] = {batch, seq};
     bool bert = strcmp(b->row->name, "bert") == 0;
     int64_t vocab = ae_json_int(b->config, "vocab_size", 50257, e);
     ae_tensors_add(b->inputs, "input_ids", random_ids(1, 2, shape, vocab, e), e);
-    if (labels && bert) {
+    if (labels && strcmp(b->row->name, "composed") == 0) {
+        composed_labels(b, batch, shape, vocab, e);
+    } else if (labels && bert) {
         ae_tensors_add(b->inputs, "labels", masked_labels(shape, vocab, e), e);
         ae_tensors_add(b->inputs, "next_sentence_label", random_ids(4, 1, &batch, 2, e), e);
     } else if (labels) {
@@ -77,8 +93,12 @@ static void pair_inputs(ae_bench_model *b, int64_t batch, int64_t seq, bool labe
 int ae_bench_model_new(ae_bench_model *b, const ae_recipe *recipe, int64_t batch, int64_t seq, bool labels, ae_err *e)
 {
     memset(b, 0, sizeof *b);
-    b->row = ae_zoo_for(recipe->family, recipe->objective);
+    bool composed = strcmp(recipe->family, "composed") == 0;
+    b->row = composed ? ae_zoo_find("Composed") : ae_zoo_for(recipe->family, recipe->objective);
     b->config = ae_json_parse(recipe->config, strlen(recipe->config), e);
+    if (composed && ae_json_is_null(ae_json_get(b->config, "vocab_size"))) {
+        ae_json_set_int(b->config, "vocab_size", 21128); /* UER-py's Chinese vocabulary */
+    }
     b->root = ae_model_new(1);
     b->inputs = ae_tensors_new();
     b->self = b->row ? calloc(1, b->row->size) : NULL;
@@ -223,7 +243,7 @@ double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, a
     *flop = 0;
     for (int i = 0; i < ae_model_count(root) && !e->code; i++) {
         ae_param_info info = ae_model_at(root, i);
-        bool table = strstr(info.name, "embeddings") || strstr(info.name, "wte") || strstr(info.name, "wpe");
+        bool table = strstr(info.name, "embedding") || strstr(info.name, "wte") || strstr(info.name, "wpe");
         if (info.is_buffer || info.tensor->ndim != 2 || table) {
             continue; /* the vocabulary's projection is left out: few rows reach it */
         }

@@ -10,8 +10,8 @@
 static void training_prints_one_object(void **state)
 {
     (void)state;
-    static const char *const models[] = {"nanogpt", "bert-tiny"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const models[] = {"nanogpt", "bert-tiny", "lstm"};
+    for (int i = 0; i < 3; i++) {
         int status =
             aesop(11, "bench", "train", "--model", models[i], "--batch", "2", "--seq", "16", "--steps", "2", "--json");
         if (status != 0) {
