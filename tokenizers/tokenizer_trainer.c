@@ -163,7 +163,7 @@ void ae_tokenizer_trainer_free(ae_tokenizer_trainer *t)
 /* Moves what a thread has counted to the common table. */
 static void hand_over(ae_tokenizer_trainer *t, counting_thread *c)
 {
-#pragma omp critical(ae_tokenizer_trainer_counts)
+#pragma omp critical /* without a name, which would be a symbol of the library */
     ae_word_counts_merge(&t->counts, &c->counts);
     ae_word_counts_clear(&c->counts);
 }
@@ -219,7 +219,7 @@ int ae_tokenizer_trainer_add(ae_tokenizer_trainer *t, const char *const *texts, 
             }
         }
         if (mine.code) {
-#pragma omp critical(ae_tokenizer_trainer_failure)
+#pragma omp critical
             failure = mine;
         }
     }
