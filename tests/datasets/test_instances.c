@@ -904,6 +904,68 @@ static void damaged_files_are_refused(void **state)
     assert_non_null(strstr(error.message, "as_mask: 2 is outside 0..1"));
 }
 
+/* [CLS] w1 [SEP] with one stored mask. */
+static void put_masked_file(int32_t position, int32_t id, int64_t end)
+{
+    ae_err e = {0};
+    int32_t ids[] = {TINY_CLS, TINY_MASK, TINY_SEP};
+    int64_t offsets[] = {0, 3}, mask_offsets[] = {0, end}, shapes[] = {1, 2, 3};
+    ae_json *words = ae_tokenizer_json(tokenizer, &e);
+    char *text = ae_json_text(words, false, &e);
+    const struct {
+        const char *name;
+        void *data;
+        ae_dtype dtype;
+        int64_t count;
+    } rows[] = {{"ids", ids, AE_I32, 3},
+                {"offsets", offsets, AE_I64, 2},
+                {"mask_offsets", mask_offsets, AE_I64, 2},
+                {"mask_positions", &position, AE_I32, 1},
+                {"mask_ids", &id, AE_I32, 1}};
+    ae_h5 *f = ae_h5_create(output, &e);
+    ae_h5_write_text(f, "about", "{\"format\": 1, \"objective\": \"mlm\", \"options\": {\"dynamic\": false}}", &e);
+    ae_h5_write_text(f, "tokenizer", text, &e);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ae_tensor *t = ae_tensor_wrap(rows[i].data, rows[i].dtype, 1, &shapes[rows[i].count - 1], &e);
+        assert_int_equal(ae_h5_write_tensor(f, rows[i].name, t, &e), 0);
+        ae_tensor_free(t);
+    }
+    assert_int_equal(ae_h5_commit(f, &e), 0);
+    ae_json_free(words);
+    free(text);
+}
+
+static void damaged_masks_are_refused(void **state)
+{
+    (void)state;
+    const int64_t example[] = {0};
+    const ae_collate how = {0};
+    static const struct {
+        int32_t position, id;
+        const char *said;
+    } cases[] = {{1, TINY_W0, NULL},
+                 {3, TINY_W0, "is damaged: instance 0 has a mask at 3 of 3 tokens"},
+                 {-1, TINY_W0, "is damaged: instance 0 has a mask at -1 of 3 tokens"},
+                 {1, TINY_SIZE, "is damaged: instance 0 has the token 108"},
+                 {1, -5, "is damaged: instance 0 has the token -5"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        put_masked_file(cases[i].position, cases[i].id, 1);
+        ae_dataset *d = open_built(NULL, NULL);
+        error = (ae_err){0};
+        ae_tensors *b = d->collate(d, example, 1, &how, &error);
+        assert_int_equal(b == NULL, cases[i].said != NULL);
+        if (cases[i].said) {
+            assert_non_null(strstr(error.message, cases[i].said));
+        } else {
+            assert_int_equal(ae_get_i64(ae_tensors_get(b, "labels"), 1), TINY_W0);
+        }
+        ae_tensors_free(b);
+        ae_dataset_free(d);
+    }
+    put_masked_file(1, TINY_W0, 2);
+    assert_not_opened("\"mask_offsets\" is damaged at place 1: 2");
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -958,6 +1020,7 @@ int main(void)
         cmocka_unit_test(a_match_is_the_same_text_and_options),
         cmocka_unit_test(what_the_file_says_of_itself),
         cmocka_unit_test(damaged_files_are_refused),
+        cmocka_unit_test(damaged_masks_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
