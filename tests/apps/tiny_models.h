@@ -4,6 +4,7 @@
 #define AE_TESTS_TINY_MODELS_H
 
 #include "apps/model_door.h"
+#include "apps/plugin.h"
 #include "apps/program.h"
 
 #include <fcntl.h>
@@ -70,6 +71,7 @@ static inline void make_model(const char *path, const char *class_name, const ch
         ae_door_save(&d, path, NULL, NULL, &run.error);
     }
     ae_door_free(&d);
+    ae_plugins_free(run.plugins);
     fail_on(&run.error);
 }
 
@@ -78,6 +80,7 @@ typedef struct tiny {
     ae_door door;
     ae_graph *graph;
     ae_tensors *outputs;
+    ae_plugins *plugins;
 } tiny;
 
 static inline void tiny_open(tiny *t, const char *path)
@@ -88,6 +91,7 @@ static inline void tiny_open(tiny *t, const char *path)
     run.options = ae_options_new(none, NULL, &run.error);
     assert_int_equal(ae_door_open(&run, &t->door, path), 0);
     ae_options_free(run.options);
+    t->plugins = run.plugins;
     t->graph = ae_graph_new();
 }
 
@@ -114,6 +118,7 @@ static inline void tiny_close(tiny *t)
     ae_tensors_free(t->outputs);
     ae_graph_free(t->graph);
     ae_door_free(&t->door);
+    ae_plugins_free(t->plugins);
 }
 
 /* The status of the last run, with its messages when it is not what was expected. */
