@@ -1,6 +1,7 @@
 /* `aesop tokenizer ...` as a user meets it: training from files, streaming both ways, looking up, converting, and what
  * bad input gets. */
 #include "apps/program.h"
+#include "tokenizers/tokenizer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -117,6 +118,16 @@ static void training_says_what_is_missing(void **state)
     assert_log(aesop(8, "tokenizer", "train", "--kind=space", "--corpus", "latin.txt", "--encoding=latin1", "-o",
                      "latin.json"),
                2, "latin.json: exists; --force overwrites it");
+}
+
+static void the_kinds_are_listed(void **state)
+{
+    (void)state;
+    assert_int_equal(aesop(2, "list", "tokenizers"), 0);
+    for (int i = 0; i < ae_tokenizer_kind_count(); i++) {
+        assert_non_null(strstr(out_text, ae_tokenizer_kind_name(i)));
+        assert_non_null(strstr(out_text, ae_tokenizer_kind_about(i)));
+    }
 }
 
 static void own_special_tokens(void **state)
@@ -302,6 +313,7 @@ int main(void)
         cmocka_unit_test(trains_each_kind_into_a_folder),
         cmocka_unit_test(training_does_not_depend_on_threads),
         cmocka_unit_test(training_says_what_is_missing),
+        cmocka_unit_test(the_kinds_are_listed),
         cmocka_unit_test(own_special_tokens),
         cmocka_unit_test(encodes_a_line_a_record),
         cmocka_unit_test(encodes_pairs),
