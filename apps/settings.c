@@ -169,12 +169,19 @@ int ae_settings_recipe(ae_run *run, const char *text)
     return status;
 }
 
+/* A model file may come from anywhere: it never says which code to load. */
+static bool names_code(const char *name)
+{
+    return strcmp(name, "plugin") == 0;
+}
+
 int ae_settings_stored(ae_run *run, const ae_json *stored, ae_origin origin)
 {
     for (const ae_json *m = ae_json_first(stored); m; m = ae_json_next(m)) {
         char name[KEY_BYTES];
         option_name(ae_json_key(m), name);
-        if (!left_alone(name) && ae_options_has(run->options, name) && set_value(run, name, m, origin) != 0) {
+        if (!left_alone(name) && !names_code(name) && ae_options_has(run->options, name) &&
+            set_value(run, name, m, origin) != 0) {
             return -1;
         }
     }
@@ -294,7 +301,7 @@ ae_json *ae_settings_plain(const ae_run *run)
     ae_json *whole = ae_json_new_object();
     for (int i = 0; i < ae_options_rows(run->options); i++) {
         const ae_option *row = ae_options_row(run->options, i);
-        if (!left_alone(row->name) && !is_manner(row->name) &&
+        if (!left_alone(row->name) && !is_manner(row->name) && !names_code(row->name) &&
             ae_options_origin(run->options, row->name) > AE_ORIGIN_PRESET) {
             ae_json_set(whole, row->name, option_value(run->options, row));
         }

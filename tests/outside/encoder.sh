@@ -72,6 +72,15 @@ if "$prefix/bin/aesop" finetune --init plugin.h5 --train table.tsv --steps 1 -o 
     fail "a plugin's model opened without the plugin"
 fi
 grep -q 'this model needs the encoder convmixer of the plugin convmixer' log || fail "the plugin was not asked for"
+# Going on with a run does not load what the file names: code comes from the command line alone.
+if "$prefix/bin/aesop" finetune --resume plugin.fine.h5 --train table.tsv --epochs 7 -o plugin.fine.h5 >log 2>&1; then
+    fail "a model file loaded a plugin by itself"
+fi
+grep -q 'this model needs the encoder convmixer' log || fail "the plugin was not asked for when a run went on"
+"$prefix/bin/aesop" finetune --resume plugin.fine.h5 --plugin convmixer.so --train table.tsv --valid table.tsv \
+    --epochs 7 -o plugin.fine.h5 >log 2>&1 || fail "resume with the plugin"
+echo 'the wolf is bad .' | "$prefix/bin/aesop" predict --plugin convmixer.so plugin.fine.h5 >log 2>&1 || fail predict
+grep -qx bad log || fail "predict says something else"
 AESOP_PLUGIN_PATH=$work/convmixer.so "$prefix/bin/aesop" finetune --init plugin.h5 --train table.tsv --steps 1 --seq 16 \
     --batch 8 -o path.h5 >log 2>&1 || fail "AESOP_PLUGIN_PATH"
 echo "a missing plugin is asked for by name, and found by AESOP_PLUGIN_PATH"
