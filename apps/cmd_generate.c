@@ -3,7 +3,7 @@
 #include "apps/prefix_decoder.h"
 #include "apps/table_settings.h"
 #include "apps/text_stream.h"
-#include "tensor/byte_buffer.h"
+#include "zoo/beam_search.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,6 +18,9 @@ typedef struct writer {
     ae_decoder decoder;
     ae_prefix_decoder prefix;
     ae_generate_options options;
+    ae_token_list *nameless; /* tokens that the model has and the tokenizer has not: never taken */
+    int64_t *nameless_ids;
+    int64_t beams;
     int64_t end; /* the token that ends a text; -1: none */
     int64_t number;
     const char *stops[MOST_STOPS];
@@ -39,9 +42,20 @@ static int read_options(writer *w)
     double temperature = ae_options_real(o, "temperature"), p = ae_options_real(o, "top-p");
     int64_t k = ae_options_int(o, "top-k");
     bool draws = k > 0 || p < 1;
+    w->beams = ae_options_int(o, "beams");
+    w->number = ae_options_int(o, "number");
+    if (w->beams > 1 && (draws || temperature > 0 || w->number > 1)) {
+        return ae_err_set(&w->run->error, AE_E_VALUE,
+                          "--beams looks for the one likeliest text; --temperature, --top-k, --top-p and --number are "
+                          "for drawing");
+    }
     if (temperature == 0 && draws) {
         return ae_err_set(&w->run->error, AE_E_VALUE,
                           "--temperature 0 takes the likeliest token; --top-k and --top-p are for drawing");
+    }
+    if (w->beams > 1 && !w->use->door.row->decoder) {
+        return ae_err_set(&w->run->error, AE_E_UNSUPPORTED, "%s is a %s, which keeps no cache that beams could share",
+                          w->use->path, w->use->door.row->class_name);
     }
     w->options = (ae_generate_options){
         .max_new_tokens = ae_options_int(o, "length"),
@@ -56,7 +70,6 @@ static int read_options(writer *w)
         .top_p = p,
         .slide = true,
     };
-    w->number = ae_options_int(o, "number");
     w->n_stops = ae_options_count(o, "stop");
     if (w->n_stops > MOST_STOPS) {
         return ae_err_set(&w->run->error, AE_E_VALUE, "--stop: %d texts; at most %d", w->n_stops, MOST_STOPS);
@@ -65,6 +78,28 @@ static int read_options(writer *w)
         w->stops[i] = ae_options_nth(o, "stop", i);
     }
     return 0;
+}
+
+/* A table of words may have more rows than there are tokens. */
+static int ban_nameless(writer *w)
+{
+    const ae_tokenizer *t = w->use->door.tokenizer;
+    int64_t v = w->decoder.vocab_size, n = 0;
+    w->nameless = malloc((size_t)(v + 1) * sizeof *w->nameless);
+    w->nameless_ids = malloc((size_t)(v + 1) * sizeof *w->nameless_ids);
+    if (!w->nameless || !w->nameless_ids) {
+        return ae_err_set(&w->run->error, AE_E_MEMORY, "no memory for a vocabulary of %lld", (long long)v);
+    }
+    for (int64_t i = 0; i < v; i++) {
+        if (!ae_tokenizer_token(t, (int32_t)i, NULL)) {
+            w->nameless_ids[n] = i;
+            w->nameless[n] = (ae_token_list){&w->nameless_ids[n], 1};
+            n++;
+        }
+    }
+    w->options.bad_words = w->nameless;
+    w->options.bad_word_count = n;
+    return n < v ? 0 : ae_err_set(&w->run->error, AE_E_VALUE, "%s: the tokenizer has none of its tokens", w->use->path);
 }
 
 /* ---- one prompt ------------------------------------------------------------------------------------------------------- */
@@ -174,6 +209,20 @@ static int print_rows(writer *w, const char *prompt, const ae_tensor *sequences,
     return status;
 }
 
+/* The likeliest text of several beams, given to the stream at the end. */
+static int search(writer *w, const ae_tensor *ids, ae_tensor **sequences)
+{
+    ae_beam_options o = {.rules = w->options, .num_beams = w->beams, .length_penalty = 1};
+    if (ae_beam_search(w->use->graph, &w->decoder, ids, NULL, &o, sequences, NULL, NULL, &w->run->error) != 0) {
+        return -1;
+    }
+    int status = 0;
+    for (int64_t i = ids->shape[1]; i < (*sequences)->shape[1] && status == 0; i++) {
+        status = take_token(w, 0, ae_get_i64(*sequences, i));
+    }
+    return w->run->error.code ? -1 : 0;
+}
+
 /* Every prompt draws its own random numbers. */
 static uint64_t seed_of(const writer *w)
 {
@@ -194,9 +243,11 @@ static int answer(writer *w, const char *prompt)
         fprintf(w->run->out, "%s%s", w->prompts > 0 && !w->typed ? "\n" : "", prompt);
         fflush(w->run->out);
     }
-    status = status == 0
-                 ? ae_generate(w->use->graph, &w->decoder, ids, NULL, &w->options, &sequences, NULL, &w->run->error)
-                 : status;
+    if (status == 0) {
+        status = w->beams > 1 ? search(w, ids, &sequences)
+                              : ae_generate(w->use->graph, &w->decoder, ids, NULL, &w->options, &sequences, NULL,
+                                            &w->run->error);
+    }
     status = status == 0 && w->run->error.code == 0 ? print_rows(w, prompt, sequences, ids->shape[1]) : -1;
     free_texts(w);
     ae_tensor_free(ids);
@@ -262,7 +313,7 @@ static int generate(ae_run *run, writer *w)
     w->decoder = ae_decoder_of(d, &w->prefix);
     w->end = ae_tokenizer_role(d->tokenizer, AE_TOKEN_SEP);
     w->begins = w->use->special && !ae_json_is_null(ae_json_get(d->settings, "objective"));
-    if (read_options(w) != 0) {
+    if (read_options(w) != 0 || ban_nameless(w) != 0) {
         return -1;
     }
     w->live = !run->json && w->number == 1;
@@ -275,29 +326,17 @@ static int run_generate(ae_run *run)
     writer w = {.run = run, .use = &use};
     int status = ae_use_open(run, &use) == 0 ? generate(run, &w) : -1;
     ae_prefix_decoder_free(&w.prefix);
+    free(w.nameless);
+    free(w.nameless_ids);
     ae_use_free(&use);
     return status == 0 ? AE_EXIT_DONE : status;
 }
 
-static const char *const options[] = {"encoding",
-                                      "encoding-errors",
-                                      "json",
-                                      "length",
-                                      "no-repeat",
-                                      "no-special",
-                                      "number",
-                                      "precision",
-                                      "prompts",
-                                      "quiet",
-                                      "repetition-penalty",
-                                      "seed",
-                                      "stop",
-                                      "temperature",
-                                      "threads",
-                                      "tokenizer",
-                                      "top-k",
-                                      "top-p",
-                                      "plugin",
+static const char *const options[] = {"beams",     "encoding",  "encoding-errors", "json",
+                                      "length",    "no-repeat", "no-special",      "number",
+                                      "precision", "prompts",   "quiet",           "repetition-penalty",
+                                      "seed",      "stop",      "temperature",     "threads",
+                                      "tokenizer", "top-k",     "top-p",           "plugin",
                                       NULL};
 
 const ae_command ae_cmd_generate = {
@@ -310,7 +349,8 @@ const ae_command ae_cmd_generate = {
         "asks for prompts until the end of input (Ctrl-D). Several texts are parted by empty lines; --json gives one "
         "object a continuation.\n\n"
         "The likeliest token is taken unless --temperature, --top-k or --top-p ask for drawing, which the seed makes "
-        "repeatable. A text ends at --length tokens, at the tokenizer's end token, or before a --stop text. When all "
+        "repeatable; --beams N searches for the likeliest text as a whole instead, within the model's positions. A "
+        "text ends at --length tokens, at the tokenizer's end token, or before a --stop text. When all "
         "positions of the model are full, the last half of them is read anew and what stands before is forgotten.\n\n"
         "Models that were trained here on documents with special tokens get the beginning token before the prompt, "
         "unless --no-special; others get it only when the prompt is empty.",

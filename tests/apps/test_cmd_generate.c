@@ -2,6 +2,8 @@
  * gets. */
 #include "apps/tiny_models.h"
 
+#include <math.h>
+
 static int make_models(void **state)
 {
     (void)state;
@@ -163,6 +165,64 @@ static void texts_end_before_a_stop(void **state)
     free(text);
 }
 
+/* ln p of the tokens behind the first `from`. */
+static double likelihood(tiny *t, const int64_t *ids, int64_t from, int64_t n)
+{
+    double sum = 0;
+    const float *logits = tiny_run(t, "logits", ids, n, NULL)->data;
+    for (int64_t i = from; i < n; i++) {
+        double all = 0;
+        for (int k = 0; k < VOCAB; k++) {
+            all += exp((double)logits[(i - 1) * VOCAB + k]);
+        }
+        sum += (double)logits[(i - 1) * VOCAB + ids[i]] - log(all);
+    }
+    return sum;
+}
+
+/* With as many beams as there are tokens, two more tokens are the likeliest two of all. */
+static void beams_find_the_likeliest_text(void **state)
+{
+    (void)state;
+    double best = -INFINITY;
+    int64_t ids[4] = {THE, FOX}, found[4] = {THE, FOX};
+    char want[128];
+    tiny t;
+    tiny_open(&t, "g_foreign.h5");
+    for (ids[2] = 0; ids[2] < VOCAB; ids[2]++) {
+        for (ids[3] = 0; ids[3] < VOCAB; ids[3]++) {
+            double p = ids[2] == SEP ? -INFINITY : likelihood(&t, ids, 2, 4);
+            if (p > best) {
+                best = p;
+                memcpy(found, ids, sizeof ids);
+            }
+        }
+    }
+    tiny_close(&t);
+    char *text = words("g_foreign.h5", found, 2, 4);
+    snprintf(want, sizeof want, "the fox%s\n", text);
+    expect_status(aesop(7, "generate", "g_foreign.h5", "the fox", "--length", "2", "--beams", "20"), 0);
+    assert_string_equal(out_text, want);
+    free(text);
+    expect_status(aesop(7, "generate", "g_foreign.h5", "the fox", "--number", "2", "--beams", "2"), 2);
+    expect_log(
+        "--beams looks for the one likeliest text; --temperature, --top-k, --top-p and --number are for drawing");
+    expect_status(aesop(7, "generate", "g_foreign.h5", "the fox", "--length", "20", "--beams", "2"), 2);
+    expect_log("20 tokens behind 2; the model has 12 positions");
+    expect_status(aesop(5, "generate", "g_lstm.h5", "the fox", "--beams", "2"), 2);
+    expect_log("g_lstm.h5 is a Composed, which keeps no cache that beams could share");
+}
+
+/* A tokenizer of fewer tokens than the table has rows: only its tokens are taken. */
+static void tokens_without_a_name_are_not_taken(void **state)
+{
+    (void)state;
+    write_text("g_few.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nfox\n");
+    make_model("g_few.h5", "GPT2LMHeadModel", "{" GPT2_SIZES "}", "{}", "g_few.txt", 11);
+    expect_status(aesop(7, "generate", "g_few.h5", "the", "--temperature", "3", "--length", "200"), 0);
+    expect_status(aesop(5, "generate", "g_few.h5", "the fox", "--length", "30"), 0);
+}
+
 static void bad_input(void **state)
 {
     (void)state;
@@ -191,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_is_the_likeliest),           cmocka_unit_test(drawing_follows_the_seed),
         cmocka_unit_test(several_prompts_and_continuations), cmocka_unit_test(texts_outgrow_the_model),
+        cmocka_unit_test(beams_find_the_likeliest_text),     cmocka_unit_test(tokens_without_a_name_are_not_taken),
         cmocka_unit_test(texts_end_before_a_stop),           cmocka_unit_test(bad_input),
     };
     return cmocka_run_group_tests(tests, make_models, free_texts);
