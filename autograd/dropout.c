@@ -108,6 +108,12 @@ const ae_op ae_op_dropout = {
     .big_samples = 1,
 };
 
+ae_tensor *ae_dropout_keyed(ae_graph *g, ae_tensor *x, double p, const ae_random_key *key)
+{
+    dropout_attr a = {.p = p, .key = *key};
+    return ae_apply(g, &ae_op_dropout, &x, 1, &a, sizeof a);
+}
+
 ae_tensor *ae_dropout(ae_graph *g, ae_tensor *x, double p)
 {
     if (!(p >= 0.0 && p < 1.0)) {
@@ -116,8 +122,8 @@ ae_tensor *ae_dropout(ae_graph *g, ae_tensor *x, double p)
     if (!(ae_graph_flags(g) & AE_DROPOUT) || p == 0.0 || !ae_ok(g)) {
         return ae_ok(g) ? x : ae_bad(g);
     }
-    dropout_attr a = {.p = p, .key = ae_draw_key(g, ae_draw(g))};
-    return ae_apply(g, &ae_op_dropout, &x, 1, &a, sizeof a);
+    ae_random_key key = ae_draw_key(g, ae_draw(g));
+    return ae_dropout_keyed(g, x, p, &key);
 }
 
 ae_tensor *ae_dropout_shared(ae_graph *g, ae_tensor *x, double p, int n, const int *axes)

@@ -17,6 +17,9 @@ AE_API ae_tensor *ae_dropout(ae_graph *g, ae_tensor *x, double p);
  * Ghahramani 2016) shares it over time; dropping whole channels or rows is the same thing. */
 AE_API ae_tensor *ae_dropout_shared(ae_graph *g, ae_tensor *x, double p, int n, const int *axes);
 
+/* Dropout of the draw that key names, whatever the graph's flags: what ops with a dropout inside decompose into. */
+ae_tensor *ae_dropout_keyed(ae_graph *g, ae_tensor *x, double p, const ae_random_key *key);
+
 #define AE_DROPOUT_OPS(ROW) ROW(dropout)
 
 #ifdef __cplusplus

@@ -25,3 +25,12 @@ ae_tensor *ae_layer_norm(ae_graph *g, const struct ae_layer_norm *l, ae_tensor *
     return l->uer ? ae_f_layer_norm_uer(g, x, l->weight, l->bias, l->eps)
                   : ae_f_layer_norm(g, x, l->weight, l->bias, l->eps);
 }
+
+ae_tensor *ae_residual_norm(ae_graph *g, const struct ae_layer_norm *l, ae_tensor *x, ae_tensor *y, double p)
+{
+    if (!l->uer) {
+        return ae_f_dropout_add_layer_norm(g, y, x, p, l->weight, l->bias, l->eps);
+    }
+    ae_frame f = ae_frame_open(g);
+    return ae_frame_return(f, ae_layer_norm(g, l, ae_add(g, x, ae_dropout(g, y, p))));
+}

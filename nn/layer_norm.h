@@ -24,6 +24,10 @@ AE_API void ae_layer_norm_init_uer(ae_model *m, struct ae_layer_norm *l, const c
 /* weight (x - mean) / sqrt(var + eps) + bias over the last axis of x (..., H). */
 AE_API ae_tensor *ae_layer_norm(ae_graph *g, const struct ae_layer_norm *l, ae_tensor *x);
 
+/* layer_norm(x + dropout(y)) of two tensors (..., H): the residual connection behind a block, in one pass. Dropout as
+ * ae_dropout; an error unless 0 <= p < 1. */
+AE_API ae_tensor *ae_residual_norm(ae_graph *g, const struct ae_layer_norm *l, ae_tensor *x, ae_tensor *y, double p);
+
 #ifdef __cplusplus
 }
 #endif

@@ -133,13 +133,13 @@ ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor 
         mask = ae_mask_with_bias(g, mask, relative_scores(g, b, l, x));
     }
     ae_tensor *a = ae_attention(g, &l->attention, x, x, mask, i);
-    x = ae_layer_norm(g, &l->attention_norm, ae_add(g, x, ae_dropout(g, a, dropout)));
+    x = ae_residual_norm(g, &l->attention_norm, x, a, dropout); /* LayerNorm(x + Dropout(a)) */
     if (memory) {
         a = attend_to_memory(g, &l->cross, i, x, memory, memory_mask);
-        x = ae_layer_norm(g, &l->cross_norm, ae_add(g, x, ae_dropout(g, a, dropout)));
+        x = ae_residual_norm(g, &l->cross_norm, x, a, dropout);
     }
     ae_tensor *h = ae_linear(g, &l->output, ae_activate(g, b->config.hidden_act, ae_linear(g, &l->intermediate, x)));
-    x = ae_layer_norm(g, &l->output_norm, ae_add(g, x, ae_dropout(g, h, dropout)));
+    x = ae_residual_norm(g, &l->output_norm, x, h, dropout);
     return ae_frame_return(f, x);
 }
 

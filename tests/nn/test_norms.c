@@ -95,6 +95,52 @@ static void test_rms_norm(void **state)
     ae_model_free(m);
 }
 
+/* The norm behind a residual connection against its three steps, which draw the same mask. */
+static void compare_residual(ae_graph *g, const struct ae_layer_norm *l, unsigned flags, double p, int y_rows)
+{
+    float want[8], got[8];
+    for (int fused = 0; fused < 2; fused++) {
+        ae_graph_begin(g, flags);
+        ae_tensor *x = ae_from_data(g, AE_F32, 2, (int64_t[]){2, 4}, rows);
+        ae_tensor *y = ae_from_data(g, AE_F32, 2, (int64_t[]){y_rows, 4}, rows);
+        ae_tensor *z = fused ? ae_residual_norm(g, l, x, y, p) : ae_layer_norm(g, l, ae_add(g, x, ae_dropout(g, y, p)));
+        assert_int_equal(ae_read(z, AE_F32, fused ? got : want, 8), 0);
+    }
+    for (int i = 0; i < 8; i++) {
+        assert_true(fabs((double)got[i] - (double)want[i]) < 1e-6);
+    }
+}
+
+static void test_residual_norm(void **state)
+{
+    (void)state;
+    ae_model *m = ae_model_new(1);
+    ae_graph *g = ae_graph_new();
+    struct ae_layer_norm l[2];
+    ae_layer_norm_init(m, &l[0], "LayerNorm", 4, 0.1);
+    ae_layer_norm_init_uer(m, &l[1], "layer_norm_1", 4);
+    for (int i = 0; i < 2; i++) {
+        memcpy(l[i].weight->data, gain, sizeof gain);
+        memcpy(l[i].bias->data, shift, sizeof shift);
+        compare_residual(g, &l[i], AE_EVAL, 0.5, 2);
+        compare_residual(g, &l[i], AE_TRAIN, 0.5, 2);
+        compare_residual(g, &l[i], AE_TRAIN, 0, 2);
+        compare_residual(g, &l[i], AE_TRAIN, 0.5, 1); /* broadcast: not the one pass */
+        ae_graph_begin(g, AE_TRAIN);
+        ae_tensor *x = ae_zeros(g, AE_F32, 2, (int64_t[]){2, 4});
+        ae_residual_norm(g, &l[i], x, x, 1.0);
+        assert_string_equal(ae_graph_error(g)->message, "dropout: p is 1; it must be at least 0 and below 1");
+    }
+    ae_graph_begin(g, AE_TRAIN);
+    ae_tensor *x = ae_zeros(g, AE_F32, 2, (int64_t[]){2, 3});
+    ae_residual_norm(g, &l[0], x, x, 0.1);
+    assert_string_equal(ae_graph_error(g)->message,
+                        "dropout_add_layer_norm: gamma and beta must be as long as the last axis of x; x is input 0 "
+                        "[2,3], got LayerNorm.weight [4]");
+    ae_graph_free(g);
+    ae_model_free(m);
+}
+
 static void test_wrong_width(void **state)
 {
     (void)state;
@@ -120,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_layer_norm),
         cmocka_unit_test(test_rms_norm),
+        cmocka_unit_test(test_residual_norm),
         cmocka_unit_test(test_wrong_width),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
