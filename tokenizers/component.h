@@ -66,6 +66,8 @@ typedef struct ae_model_row {
      * when the model is made otherwise. */
     void *(*make)(const ae_json *object, ae_vocab *vocab, ae_merges merges, ae_err *e);
     void (*encode)(const void *self, const char *word, size_t bytes, ae_work *w); /* adds to w->made */
+    /* The same of bytes that ByteLevel would spell first; false: not this word, nothing was added. NULL: never. */
+    bool (*encode_bytes)(const void *self, const char *word, size_t bytes, ae_work *w);
     const ae_vocab *(*vocab)(const void *self);
     int32_t (*unknown)(const void *self);    /* the id of the unknown token, or -1 */
     const char *(*prefix)(const void *self); /* of tokens that go on with a word, or "" */

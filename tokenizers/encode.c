@@ -186,6 +186,21 @@ static void run(const ae_tokenizer *t, ae_work *w, const char *text, size_t star
     }
 }
 
+/* The same for a word by GPT-2's pattern: cut already, and spelled in the model's mind alone. */
+static bool run_bytes(const ae_tokenizer *t, ae_work *w, const char *text, size_t start, size_t end, ae_tokens *k)
+{
+    const ae_model_row *model = (const ae_model_row *)t->model.row;
+    w->n_made = 0;
+    if (!model->encode_bytes(t->model.self, text + start, end - start, w)) {
+        return false;
+    }
+    for (size_t m = 0; m < w->n_made; m++) {
+        add_token(k, w->made[m].id, start + w->made[m].start, start + w->made[m].end, k->n_words);
+    }
+    k->n_words++;
+    return true;
+}
+
 /* ---- parts ------------------------------------------------------------------------------------------------------------ */
 
 static void add_cached(ae_tokens *k, const ae_word_cache *c, const ae_cached *x, size_t start)
@@ -216,7 +231,9 @@ static void tokenize_part(const ae_tokenizer *t, ae_scratch *s, const char *text
     }
     size_t count = k->count;
     int32_t words = k->n_words;
-    run(t, &s->work, text, start, end, false, k);
+    if (!t->byte_words || !run_bytes(t, &s->work, text, start, end, k)) {
+        run(t, &s->work, text, start, end, false, k);
+    }
     if (!k->failed && !s->work.missing[0]) {
         ae_word_cache_add(&s->cache, text + start, end - start, k->ids + count, k->starts + count, k->ends + count,
                           k->words + count, k->count - count, (uint32_t)start, words, k->n_words - words);

@@ -1,5 +1,6 @@
 /* BPE: a word begins as characters, and the adjacent pair that stands first in the list of merges is joined, the
  * leftmost of equal ones, until none is in the list (Sennrich et al. 2016; Radford et al. 2019). */
+#include "tokenizers/byte_letters.h"
 #include "tokenizers/component.h"
 #include "tokenizers/unicode.h"
 
@@ -8,12 +9,11 @@
 
 /* A pair that is merged: what it gives, and its place in the list. */
 typedef struct merge {
-    uint64_t pair; /* the two ids; FREE: no merge */
+    uint64_t pair; /* the two ids */
     uint32_t rank;
     int32_t id;
 } merge;
 
-#define FREE UINT64_MAX
 #define NO_RANK UINT32_MAX
 
 enum { DIRECT = 0x200 };
@@ -21,13 +21,15 @@ enum { DIRECT = 0x200 };
 typedef struct bpe {
     ae_vocab *vocab;
     ae_merges merges;
-    merge *table; /* open addressing, a power of two */
+    merge *table;   /* open addressing, a power of two */
+    uint16_t *tags; /* of its places; 0: free */
     uint64_t mask;
     char *unknown_token, *prefix, *suffix; /* unknown_token NULL: unknown characters vanish */
     int32_t unknown;
     bool fuse_unknown, byte_fallback, ignore_merges;
     int32_t direct[DIRECT]; /* the ids of the first characters, where there is neither prefix nor suffix; else -1 */
     int32_t fallback[256];  /* of <0x00> and so on */
+    int32_t byte_ids[256];  /* of ByteLevel's letters, as `direct` */
 } bpe;
 
 static void release(void *self)
@@ -36,6 +38,7 @@ static void release(void *self)
     ae_vocab_free(m->vocab);
     free(m->merges.pairs);
     free(m->table);
+    free(m->tags);
     free(m->unknown_token);
     free(m->prefix);
     free(m->suffix);
@@ -47,14 +50,33 @@ static uint64_t pair_of(int32_t a, int32_t b)
     return (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
 }
 
-static merge *slot_of(const bpe *m, uint64_t pair)
+static uint64_t hash_of(uint64_t pair)
 {
     uint64_t h = pair * 0x9e3779b97f4a7c15u;
-    for (uint64_t i = (h ^ h >> 32) & m->mask;; i = (i + 1) & m->mask) {
-        if (m->table[i].pair == pair || m->table[i].pair == FREE) {
-            return &m->table[i];
-        }
+    return h ^ h >> 32;
+}
+
+/* Never 0, which means free. The tags are small enough to stay in a near cache, and most pairs are no merges. */
+static uint16_t tag_of(uint64_t hash)
+{
+    return (uint16_t)(hash >> 48 | 1);
+}
+
+/* The place of a pair, or the free one where it would stand. */
+static uint64_t place_of(const bpe *m, uint64_t pair)
+{
+    uint64_t h = hash_of(pair), i = h & m->mask;
+    uint16_t tag = tag_of(h);
+    while (m->tags[i] && (m->tags[i] != tag || m->table[i].pair != pair)) {
+        i = (i + 1) & m->mask;
     }
+    return i;
+}
+
+static const merge *find_merge(const bpe *m, int32_t a, int32_t b)
+{
+    uint64_t i = place_of(m, pair_of(a, b));
+    return m->tags[i] ? &m->table[i] : NULL;
 }
 
 /* ---- making ------------------------------------------------------------------------------------------------------- */
@@ -117,14 +139,12 @@ static int fill_table(bpe *m, ae_err *e)
     }
     char *room = malloc(2 * (size_t)m->vocab->longest + 1);
     m->table = malloc(size * sizeof *m->table);
-    if (!m->table || !room) {
+    m->tags = calloc(size, sizeof *m->tags);
+    if (!m->table || !m->tags || !room) {
         free(room);
         return ae_err_set(e, AE_E_MEMORY, "no memory for %lld merges", (long long)m->merges.count);
     }
     m->mask = size - 1;
-    for (uint64_t i = 0; i < size; i++) {
-        m->table[i].pair = FREE;
-    }
     for (int64_t i = 0; i < m->merges.count; i++) {
         int32_t a = m->merges.pairs[i][0], b = m->merges.pairs[i][1], id = joined(m, a, b, room);
         if (id < 0) {
@@ -135,8 +155,9 @@ static int fill_table(bpe *m, ae_err *e)
             free(room);
             return -1;
         }
-        merge *slot = slot_of(m, pair_of(a, b)); /* a pair that stands twice has its last place, as in a dictionary */
-        *slot = (merge){pair_of(a, b), (uint32_t)i, id};
+        uint64_t place = place_of(m, pair_of(a, b)); /* one that stands twice has its last rank, as in a dictionary */
+        m->table[place] = (merge){pair_of(a, b), (uint32_t)i, id};
+        m->tags[place] = tag_of(hash_of(pair_of(a, b)));
     }
     free(room);
     return 0;
@@ -171,6 +192,7 @@ static void fill_direct(bpe *m)
         char token[8];
         int n = snprintf(token, sizeof token, "<0x%02X>", (unsigned)i);
         m->fallback[i] = ae_vocab_find(m->vocab, token, (size_t)n);
+        m->byte_ids[i] = m->direct[ae_byte_character((unsigned char)i)];
     }
 }
 
@@ -330,8 +352,8 @@ typedef struct symbol {
 
 static void rate(const bpe *m, symbol *s, const symbol *next)
 {
-    merge *found = next ? slot_of(m, pair_of(s->id, next->id)) : NULL;
-    s->rank = found && found->pair != FREE ? found->rank : NO_RANK;
+    const merge *found = next ? find_merge(m, s->id, next->id) : NULL;
+    s->rank = found ? found->rank : NO_RANK;
     s->merged = s->rank != NO_RANK ? found->id : -1;
 }
 
@@ -371,32 +393,60 @@ static size_t begin(const bpe *m, const char *word, size_t bytes, symbol *s)
     return n;
 }
 
-/* Short words: look at all pairs for each merge. */
-static size_t merge_short(const bpe *m, symbol *s, size_t n)
+enum { SHORT = 128 };
+
+/* The symbols of a short word in arrays, so that the smallest rank is found fast; a joined one has no rank. */
+typedef struct short_word {
+    int32_t rank[SHORT], merged[SHORT], id[SHORT];
+    uint32_t start[SHORT], end[SHORT];
+    uint8_t next[SHORT], before[SHORT];
+} short_word;
+
+#define LAST_RANK INT32_MAX
+
+static void rate_short(const bpe *m, short_word *s, size_t i, size_t n)
+{
+    size_t next = s->next[i];
+    const merge *found = next < n ? find_merge(m, s->id[i], s->id[next]) : NULL;
+    s->rank[i] = found ? (int32_t)found->rank : LAST_RANK;
+    s->merged[i] = found ? found->id : -1;
+}
+
+/* Short words: look at all pairs for each merge. The symbols that are left are made tokens. */
+static void merge_short(const bpe *m, short_word *s, size_t n, ae_work *w)
 {
     for (size_t i = 0; i < n; i++) {
-        rate(m, &s[i], i + 1 < n ? &s[i + 1] : NULL);
+        s->next[i] = (uint8_t)(i + 1);
+        s->before[i] = (uint8_t)(i - 1);
+        rate_short(m, s, i, n);
     }
     for (;;) {
-        size_t best = 0;
-        uint32_t rank = NO_RANK;
-        for (size_t i = 0; i + 1 < n; i++) {
-            if (s[i].rank < rank) {
-                rank = s[i].rank;
-                best = i;
-            }
+        int32_t rank = LAST_RANK;
+        for (size_t i = 0; i < n; i++) {
+            rank = s->rank[i] < rank ? s->rank[i] : rank;
         }
-        if (rank == NO_RANK) {
-            return n;
+        if (rank == LAST_RANK) {
+            break;
         }
-        s[best].id = s[best].merged;
-        s[best].end = s[best + 1].end;
-        memmove(s + best + 1, s + best + 2, (n - best - 2) * sizeof *s);
-        n--;
-        rate(m, &s[best], best + 1 < n ? &s[best + 1] : NULL);
-        if (best > 0) {
-            rate(m, &s[best - 1], &s[best]);
+        size_t i = 0;
+        while (s->rank[i] != rank) {
+            i++;
         }
+        size_t gone = s->next[i];
+        s->id[i] = s->merged[i];
+        s->end[i] = s->end[gone];
+        s->next[i] = s->next[gone];
+        s->rank[gone] = LAST_RANK;
+        if (s->next[i] < n) {
+            s->before[s->next[i]] = (uint8_t)i;
+        }
+        rate_short(m, s, i, n);
+        if (i > 0) {
+            rate_short(m, s, s->before[i], n);
+        }
+    }
+    for (size_t i = 0; i < n; i = s->next[i]) {
+        ae_work_make(w, s->id[i], s->start[i], s->end[i]);
     }
 }
 
@@ -485,7 +535,25 @@ static size_t merge_long(const bpe *m, symbol *s, size_t n, waiting *heap)
     return left;
 }
 
-enum { SHORT = 48 };
+static void merge_symbols(const bpe *m, symbol *s, size_t n, ae_work *w)
+{
+    if (n <= SHORT) {
+        short_word short_form;
+        for (size_t i = 0; i < n; i++) {
+            short_form.id[i] = s[i].id;
+            short_form.start[i] = s[i].start;
+            short_form.end[i] = s[i].end;
+        }
+        merge_short(m, &short_form, n, w);
+        return;
+    }
+    /* Every merge puts two new pairs at most on the heap, and there are fewer merges than symbols. */
+    waiting *heap = ae_work_room(w, 2, 3 * n * sizeof *heap);
+    n = heap ? merge_long(m, s, n, heap) : 0;
+    for (size_t i = 0; i < n; i++) {
+        ae_work_make(w, s[i].id, s[i].start, s[i].end);
+    }
+}
 
 static void encode(const void *self, const char *word, size_t bytes, ae_work *w)
 {
@@ -498,16 +566,29 @@ static void encode(const void *self, const char *word, size_t bytes, ae_work *w)
         }
     }
     symbol *s = ae_work_room(w, 1, bytes * sizeof *s);
-    size_t n = s ? begin(m, word, bytes, s) : 0;
-    if (n <= SHORT) {
-        n = merge_short(m, s, n);
-    } else { /* every merge puts two new pairs at most on the heap, and there are fewer merges than symbols */
-        waiting *heap = ae_work_room(w, 2, 3 * n * sizeof *heap);
-        n = heap ? merge_long(m, s, n, heap) : 0;
+    if (s) {
+        merge_symbols(m, s, begin(m, word, bytes, s), w);
     }
-    for (size_t i = 0; i < n; i++) {
-        ae_work_make(w, s[i].id, s[i].start, s[i].end);
+}
+
+/* Bytes instead of the letters that ByteLevel spells them with. */
+static bool encode_bytes(const void *self, const char *word, size_t bytes, ae_work *w)
+{
+    const bpe *m = self;
+    if (bytes > SHORT || m->ignore_merges) {
+        return false;
     }
+    short_word s;
+    for (size_t i = 0; i < bytes; i++) {
+        s.id[i] = m->byte_ids[(unsigned char)word[i]];
+        s.start[i] = (uint32_t)i;
+        s.end[i] = (uint32_t)i + 1;
+        if (s.id[i] < 0) {
+            return false;
+        }
+    }
+    merge_short(m, &s, bytes, w);
+    return true;
 }
 
 static const ae_vocab *vocab_of(const void *self)
@@ -542,4 +623,4 @@ static uint64_t hash(const void *self)
 }
 
 const ae_model_row ae_model_bpe = {
-    {"BPE", from_json, to_json, release}, make, encode, vocab_of, unknown_of, prefix_of, hash};
+    {"BPE", from_json, to_json, release}, make, encode, encode_bytes, vocab_of, unknown_of, prefix_of, hash};

@@ -235,6 +235,7 @@ static void plan(ae_tokenizer *t)
     if (normalizer && (!normalizer->allows || !normalizer->allows(t->normalizer.self, &t->cutting))) {
         t->cutting.cut = AE_CUT_NONE;
     }
+    t->byte_words = pre == &ae_pre_tokenizer_byte_level && !normalizer && model_of(t)->encode_bytes;
 }
 
 static int check_plan(const ae_tokenizer *t, ae_err *e)

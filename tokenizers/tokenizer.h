@@ -6,8 +6,9 @@
  * that JSON is how a tokenizer is written down, in files of its own and in model files.
  *
  * A tokenizer never changes once it is made, so any number of threads may use one, each with an ae_encoding of its own.
- * Offsets are in bytes of the text that was given. Texts may hold zero bytes and invalid UTF-8, which each family
- * treats as its reference does. */
+ * Offsets are in bytes of the text that was given; a byte-level token may stand for part of a character. Texts may hold
+ * zero bytes. What is no valid UTF-8 counts as U+FFFD, once for each longest beginning of a character, as Python's and
+ * Rust's decoders have it, and the token's range is that of the broken bytes. A text has less than 2^29 bytes. */
 #ifndef AE_TOKENIZERS_TOKENIZER_H
 #define AE_TOKENIZERS_TOKENIZER_H
 
@@ -33,8 +34,10 @@ typedef struct ae_tokenizer_options {
 } ae_tokenizer_options;
 
 /* Opens a tokenizer.json, a vocab.txt, a vocab.json with merges.txt, a folder that holds one of these (and perhaps
- * tokenizer_config.json, special_tokens_map.json), or a model file (its section "tokenizer"). NULL and e filled when it
- * is none of them; messages begin with the path. */
+ * tokenizer_config.json, special_tokens_map.json), or a model file (its section "tokenizer"). A tokenizer.json follows
+ * Hugging Face's library; a vocab.txt of BERT Google's and UER-py's code, and text is lower-cased when the vocabulary
+ * has no capital letters, unless options or tokenizer_config.json say otherwise. NULL and e filled when it is none of
+ * them; messages begin with the path. */
 AE_API ae_tokenizer *ae_tokenizer_open(const char *path, const ae_tokenizer_options *options, ae_err *e);
 
 /* A tokenizer from the contents of a tokenizer.json. */
@@ -45,7 +48,8 @@ AE_API ae_json *ae_tokenizer_json(const ae_tokenizer *t, ae_err *e);
 
 AE_API void ae_tokenizer_free(ae_tokenizer *t); /* NULL is allowed */
 
-/* The kinds that can be opened from vocabulary files and trained: "bert", "gpt2", "char", "space", ... */
+/* The kinds that can be opened from vocabulary files and trained: "bert", "gpt2", "roberta", "char", "space", and
+ * "plain", whose tokens are single characters, blanks and line ends too, so that decoding gives every text back. */
 AE_API int ae_tokenizer_kind_count(void);
 AE_API const char *ae_tokenizer_kind_name(int i);  /* NULL outside 0..count-1 */
 AE_API const char *ae_tokenizer_kind_about(int i); /* one line */
@@ -105,7 +109,7 @@ typedef struct ae_encoding {
 AE_API void ae_encoding_free(ae_encoding *x); /* frees what it holds and zeroes it */
 
 typedef enum ae_truncation {
-    AE_TRUNCATE_LONGEST,
+    AE_TRUNCATE_LONGEST, /* whichever is longer, token by token; the second when both are equally long */
     AE_TRUNCATE_FIRST,
     AE_TRUNCATE_SECOND,
     AE_TRUNCATE_ERROR
@@ -119,7 +123,8 @@ typedef struct ae_encode_options {
 } ae_encode_options;
 
 /* The tokens of a text; `options` NULL: no special tokens, no limit. Returns 0 or -1 (no memory; a limit too small for
- * the special tokens; AE_TRUNCATE_ERROR and too long). */
+ * the special tokens; AE_TRUNCATE_ERROR and too long; a word that is not in the vocabulary of a tokenizer without an
+ * unknown token). Where the file asks for trimmed offsets, as RoBERTa's does, blanks at a token's ends are left out. */
 AE_API int ae_tokenizer_encode(const ae_tokenizer *t, const char *text, size_t bytes, const ae_encode_options *options,
                                ae_encoding *out, ae_err *e);
 
@@ -138,8 +143,9 @@ AE_API int64_t ae_tokenizer_assemble(const ae_tokenizer *t, const int32_t *a, in
 AE_API char *ae_tokenizer_decode(const ae_tokenizer *t, const int32_t *ids, int64_t count, bool skip_special,
                                  size_t *bytes, ae_err *e);
 
-/* Hands on each normalised word of a text as the model would get it: what trainers count. Stops when `word` returns
- * other than 0 and returns that; -1 and e on failure. `scratch` is an encoding of the caller's for its buffers. */
+/* Hands on each normalised word of a text as the model would get it: what trainers count. Added tokens are text here,
+ * as in Hugging Face's trainers; byte-level words are spelled in letters for bytes. Stops when `word` returns other
+ * than 0 and returns that; -1 and e on failure. `scratch` is an encoding of the caller's for its buffers. */
 typedef int (*ae_word_fn)(void *self, const char *word, size_t bytes);
 AE_API int ae_tokenizer_split(const ae_tokenizer *t, const char *text, size_t bytes, ae_word_fn word, void *self,
                               ae_encoding *scratch, ae_err *e);

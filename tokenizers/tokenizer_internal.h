@@ -33,6 +33,7 @@ struct ae_tokenizer {
     int n_added;
     ae_matcher raw, normal; /* looked for in the text as given, and in the normalised text */
     ae_cutting cutting;
+    bool byte_words; /* parts are words that the model takes as bytes */
     ae_post plan;
     const ae_vocab *vocab;
     int32_t size;
