@@ -108,6 +108,13 @@ static bool mask_row(const head *h, int64_t t, float *x, int64_t n)
     if (h->mask->kind == AE_MASK_FULL && !h->mask->keep) {
         return n > 0;
     }
+    if (h->mask->kind == AE_MASK_CAUSAL && !h->mask->keep) { /* the same as below, in two stretches */
+        int64_t seen = t + h->s - h->t + 1;
+        for (int64_t s = seen > 0 ? seen : 0; s < n; s++) {
+            x[s] = -INFINITY;
+        }
+        return seen > 0 && n > 0;
+    }
     bool any = false;
     for (int64_t s = 0; s < n; s++) {
         if (ae_attention_sees(h->mask, h->b, t, s, h->t, h->s)) {
