@@ -53,7 +53,7 @@ static const ae_recipe recipes[] = {
      "{\"vocab_size\":65,\"n_positions\":64,\"n_layer\":4,\"n_embd\":128,\"n_head\":4,\"resid_pdrop\":0,"
      "\"embd_pdrop\":0,\"attn_pdrop\":0}",
      "optimizer=adamw beta1=0.9 beta2=0.99 weight-decay=0.1 clip=1 schedule=nanogpt warmup=100 end-scale=0.1 batch=12 "
-     "seq=64 steps=2000 lr=1e-3 freeze=*bias",
+     "seq=64 steps=2000 lr=1e-3 freeze=*bias random-windows=true",
      GPT2_FINETUNE, "GPT-2, 4 layers of 128 without biases on characters: nanoGPT's setting for a CPU"},
     {"infersent", "infersent", "classes",
      "{\"word_emb_dim\":300,\"enc_lstm_dim\":2048,\"pool_type\":\"max\",\"version\":1,\"bsize\":64,\"dpout_model\":0.0,"

@@ -216,6 +216,7 @@ static int make_batches(ae_loop *l)
 {
     int64_t batch = ae_options_int(l->run->options, "batch");
     ae_batch_plan plan = {.batch = batch > 0 ? batch : 32, .seed = l->t->seed, .shuffle = true, .ahead = AHEAD};
+    plan.windows = ae_options_flag(l->run->options, "random-windows");
     l->rounds = ae_options_int(l->run->options, "accumulate");
     l->batches = ae_batches_new(l->t->train, &plan, &l->run->error);
     return l->batches ? 0 : -1;

@@ -209,7 +209,8 @@ static ae_tensors *make(const void *self, int64_t number, ae_err *e)
     int64_t n = ae_batches_examples(b, number, examples);
     ae_collate how = {
         b->plan.multiple ? b->plan.multiple : 1,
-        ae_random_key_make(b->plan.seed, (uint64_t)overall(b, number), 0, 0, DRAWS_OF_DATA + DRAW_COLLATE)};
+        ae_random_key_make(b->plan.seed, (uint64_t)overall(b, number), 0, 0, DRAWS_OF_DATA + DRAW_COLLATE),
+        b->plan.windows};
     ae_tensors *made = b->d->collate(b->d, examples, n, &how, e);
     free(examples);
     return made;

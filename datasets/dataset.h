@@ -28,6 +28,7 @@ typedef struct ae_dataset ae_dataset;
 typedef struct ae_collate {
     int64_t multiple;  /* T is rounded up to a multiple of this; 0 counts as 1 */
     ae_random_key key; /* of dynamic masking and other draws; element i of the batch uses ae_random_subkey(key, i) */
+    bool windows;      /* pieces of running text (lm) begin anywhere within their piece, not at its first token */
 } ae_collate;
 
 struct ae_dataset {
@@ -52,6 +53,7 @@ typedef struct ae_batch_plan {
     int64_t
         window; /* batches whose examples are sorted by length and cut anew, so that a batch is even; 0: 64; 1: off */
     int64_t multiple; /* as in ae_collate */
+    bool windows;     /* as in ae_collate */
     int rank, ranks;  /* batch k of this process is batch k * ranks + rank of all; 0 of 0 means alone */
     int ahead;        /* batches made ahead on a thread of their own; 0: none */
 } ae_batch_plan;

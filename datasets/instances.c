@@ -265,12 +265,24 @@ static int apply_masks(const instances *s, int64_t example, int32_t *ids, int64_
     return 0;
 }
 
-static void fill_lm(batch *b, int64_t row, const int32_t *ids, int64_t n)
+/* Where a window over running text begins within piece `example`: anywhere, if the next piece goes on with the text
+ * (its first token is the last of this one), else at the start. */
+static int64_t window_start(const instances *s, int64_t example, int64_t n, const ae_random_key *key)
 {
+    bool follows = example + 1 < s->dataset.count && length_of(&s->dataset, example + 1) == n &&
+                   s->ids[s->offsets[example + 1]] == s->ids[s->offsets[example + 1] - 1];
+    return follows ? ae_random_int(key, 0, 0, n) : 0;
+}
+
+/* Piece `example` from its token `start` on, into the next piece, whose first token was this one's last. */
+static void fill_lm(const instances *s, batch *b, int64_t row, int64_t example, int64_t start, int64_t n)
+{
+    const int32_t *ids = s->ids + s->offsets[example] + start;
     for (int64_t k = 0; k < n; k++) {
-        b->input_ids[row * b->t + k] = ids[k];
+        int64_t beyond = start + k >= n, next_beyond = start + k + 1 > n;
+        b->input_ids[row * b->t + k] = ids[k + beyond];
         b->attention_mask[row * b->t + k] = 1;
-        b->next_ids[row * b->t + k] = ids[k + 1];
+        b->next_ids[row * b->t + k] = ids[k + 1 + next_beyond];
     }
 }
 
@@ -302,11 +314,12 @@ static int fill_batch(const instances *s, batch *b, const int64_t *examples, con
     for (int64_t i = 0; i < b->n && result == 0; i++) {
         const int32_t *stored;
         int64_t n = length_of(&s->dataset, examples[i]), all = ae_instances_ids(&s->dataset, examples[i], &stored);
-        result = check_ids(s, examples[i], stored, all, e);
+        const ae_random_key key = ae_random_subkey(&how->key, (uint64_t)i);
+        int64_t start = s->objective == LM && how->windows ? window_start(s, examples[i], n, &key) : 0;
+        result = check_ids(s, examples[i], stored, all + start + (start > 0), e);
         if (result == 0 && s->objective == LM) {
-            fill_lm(b, i, stored, n);
+            fill_lm(s, b, i, examples[i], start, n);
         } else if (result == 0) {
-            const ae_random_key key = ae_random_subkey(&how->key, (uint64_t)i);
             memcpy(ids, stored, (size_t)n * sizeof *ids);
             result = fill_masked(s, b, i, examples[i], ids, n, &key, e);
         }

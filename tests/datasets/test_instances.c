@@ -178,6 +178,39 @@ static void lm_batches_are_shifted_and_padded(void **state)
     ae_dataset_free(d);
 }
 
+/* Windows begin at any token and run on into the next piece; the last piece and short ones begin at their start. */
+static void lm_windows_begin_anywhere(void **state)
+{
+    (void)state;
+    ae_instance_options o = ae_instance_defaults("lm");
+    o.seq = 8;
+    o.no_special = true;
+    o.line_ends = true;
+    put_counted(1, 1, 8 * 12 + 4, false);
+    ae_dataset *d = built(&o);
+    assert_int_equal(d->count, 13);
+    bool begun[8] = {false};
+    for (uint64_t k = 0; k < 40; k++) {
+        const int64_t examples[] = {2, 11, 12};
+        const ae_collate how = {.key = ae_random_key_make(1, k, 0, 0, 0), .windows = true};
+        ae_tensors *b = d->collate(d, examples, 3, &how, &error);
+        const ae_tensor *input = ae_tensors_get(b, "input_ids"), *next = ae_tensors_get(b, "next_ids");
+        for (int64_t i = 0; i < 8; i++) {
+            int64_t word = ae_get_i64(input, i) - TINY_W0;
+            begun[word % 8] |= i == 0;
+            assert_true(i > 0 ? word == ae_get_i64(next, i - 1) - TINY_W0 : word >= 16 && word < 24);
+            assert_int_equal(ae_get_i64(next, i) - TINY_W0, word + 1);
+        }
+        assert_int_equal(ae_get_i64(input, 8) - TINY_W0, 88);  /* the next piece is shorter */
+        assert_int_equal(ae_get_i64(input, 16) - TINY_W0, 96); /* there is no next piece */
+        ae_tensors_free(b);
+    }
+    for (int i = 0; i < 8; i++) {
+        assert_true(begun[i]);
+    }
+    ae_dataset_free(d);
+}
+
 /* ---- mlm --------------------------------------------------------------------------------------------------------- */
 
 /* The words of all instances in their order, special tokens left out. */
@@ -998,6 +1031,7 @@ int main(void)
         cmocka_unit_test(lm_predicts_every_token_once),
         cmocka_unit_test(lm_without_special_tokens_and_with_line_ends),
         cmocka_unit_test(lm_batches_are_shifted_and_padded),
+        cmocka_unit_test(lm_windows_begin_anywhere),
         cmocka_unit_test(mlm_keeps_every_token_whatever_the_buffer),
         cmocka_unit_test(long_documents_go_on_in_parts),
         cmocka_unit_test(static_masks_are_stored_and_can_be_drawn_anew),
