@@ -83,16 +83,16 @@ static bool wants_merges(const ae_tokenizer_options *options, const char *text, 
     return asked || (kind ? kind->learning == AE_LEARN_MERGES : json || memmem(text, bytes, "\n\xc4\xa0", 3));
 }
 
-static ae_tokenizer *open_vocab(const char *path, ae_storage *s, bool json, const ae_tokenizer_options *options,
-                                ae_err *e)
+static ae_tokenizer *open_vocab(const char *path, ae_storage *s, const ae_json *tree,
+                                const ae_tokenizer_options *options, ae_err *e)
 {
     char folder[PATH_MAX_BYTES];
     folder_of(path, folder);
-    ae_vocab_files files = {.vocab = ae_storage_data(s), .vocab_bytes = ae_storage_bytes(s), .json = json};
+    ae_vocab_files files = {.vocab = ae_storage_data(s), .vocab_bytes = ae_storage_bytes(s), .tree = tree};
     ae_storage *merges = NULL;
     ae_json *config = NULL, *special = NULL;
     ae_tokenizer *t = NULL;
-    bool wanted = wants_merges(options, files.vocab, files.vocab_bytes, json);
+    bool wanted = wants_merges(options, files.vocab, files.vocab_bytes, tree);
     if ((!wanted || read_merges(folder, options, &merges, e) == 0) &&
         read_beside(folder, "tokenizer_config.json", &config, e) == 0 &&
         read_beside(folder, "special_tokens_map.json", &special, e) == 0) {
@@ -135,7 +135,7 @@ static ae_tokenizer *open_json(const char *path, ae_storage *s, const ae_tokeniz
             ae_err_prefix(e, "%s", path);
         }
     } else {
-        t = open_vocab(path, s, true, options, e);
+        t = open_vocab(path, s, json, options, e);
     }
     ae_json_free(json);
     return t;
@@ -176,7 +176,7 @@ static ae_tokenizer *open_file(const char *path, const ae_tokenizer_options *opt
     } else if (is_object(path, text, bytes)) {
         t = open_json(path, s, options, e);
     } else {
-        t = open_vocab(path, s, false, options, e);
+        t = open_vocab(path, s, NULL, options, e);
     }
     ae_storage_drop(s);
     return t;

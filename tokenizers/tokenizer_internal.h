@@ -95,7 +95,7 @@ int ae_options_apply(const ae_tokenizer_options *options, ae_json *tokenizer, ae
 typedef struct ae_vocab_files {
     const char *vocab, *merges; /* the contents; merges NULL: there is no such file */
     size_t vocab_bytes, merges_bytes;
-    bool json;                       /* vocab is {"token": id}, not lines */
+    const ae_json *tree;             /* of {"token": id}, which then counts instead of the lines of vocab; or NULL */
     const ae_json *config, *special; /* tokenizer_config.json, special_tokens_map.json; may be NULL */
 } ae_vocab_files;
 

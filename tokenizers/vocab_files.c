@@ -92,12 +92,10 @@ static int read_lines(const char *text, size_t bytes, tokens *k, ae_err *e)
 }
 
 /* {"token": id}: every id from 0 on must have its token. */
-static int read_object(const char *text, size_t bytes, tokens *k, ae_err *e)
+static int read_object(const ae_json *object, tokens *k, ae_err *e)
 {
-    ae_json *j = ae_json_parse(text, bytes, e);
-    ae_vocab *v = j ? ae_vocab_from_json(j, e) : NULL;
+    ae_vocab *v = ae_vocab_from_json(object, e);
     if (!v) {
-        ae_json_free(j);
         return -1;
     }
     int result = tokens_room(k, v->bytes_used, (size_t)v->size, e);
@@ -124,7 +122,6 @@ static int read_object(const char *text, size_t bytes, tokens *k, ae_err *e)
         tokens_free(k);
     }
     ae_vocab_free(v);
-    ae_json_free(j);
     return result;
 }
 
@@ -347,7 +344,7 @@ static ae_tokenizer *from_tokens(const ae_vocab_files *f, const ae_tokenizer_opt
 ae_tokenizer *ae_tokenizer_from_files(const ae_vocab_files *f, const ae_tokenizer_options *options, ae_err *e)
 {
     tokens k = {0};
-    int result = f->json ? read_object(f->vocab, f->vocab_bytes, &k, e) : read_lines(f->vocab, f->vocab_bytes, &k, e);
+    int result = f->tree ? read_object(f->tree, &k, e) : read_lines(f->vocab, f->vocab_bytes, &k, e);
     ae_vocab *v = result == 0 ? index_of(&k, e) : NULL;
     ae_tokenizer *t = v ? from_tokens(f, options, &k, v, e) : NULL;
     ae_vocab_free(v);

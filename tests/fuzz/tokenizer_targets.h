@@ -134,13 +134,16 @@ static inline void fuzz_tokenizer_json(const uint8_t *data, size_t size)
 static inline void fuzz_vocab(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data, *merges = size ? memchr(text, '%', size) : NULL;
+    size_t vocab = merges ? (size_t)(merges - text) : size;
+    ae_err e = {0};
+    ae_json *tree = size && text[0] == '{' ? ae_json_parse(text, vocab, NULL) : NULL;
     ae_vocab_files files = {.vocab = size ? text : "",
-                            .vocab_bytes = merges ? (size_t)(merges - text) : size,
+                            .vocab_bytes = vocab,
                             .merges = merges ? merges + 1 : NULL,
                             .merges_bytes = merges ? size - (size_t)(merges + 1 - text) : 0,
-                            .json = size && text[0] == '{'};
-    ae_err e = {0};
+                            .tree = tree};
     fuzz_made(ae_tokenizer_from_files(&files, NULL, &e), &e);
+    ae_json_free(tree);
 }
 
 static inline void fuzz_encode(const uint8_t *data, size_t size)
