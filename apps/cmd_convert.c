@@ -1,5 +1,7 @@
 #include "apps/command_table.h"
+#include "apps/tokenizer_files.h"
 #include "apps/weights.h"
+#include "tensor/model_file.h"
 #include "zoo/zoo.h"
 
 #include <string.h>
@@ -49,6 +51,22 @@ static int check_weights(ae_run *run, ae_weights *w, bool *known)
     return ae_weights_normalise(w, &run->error); /* says what is missing */
 }
 
+/* The tokenizer of a model file goes into the folder too, so that what reads the folder needs no --tokenizer. */
+static int write_tokenizer(ae_run *run, const char *source, const char *folder)
+{
+    ae_tokenizer_files files;
+    ae_model_info info;
+    ae_h5 *f = ae_model_file_open(source, &info, &run->error);
+    ae_json *json = f && ae_h5_has(f, "tokenizer") ? ae_h5_read_json(f, "tokenizer", &run->error) : NULL;
+    ae_tokenizer *t = json ? ae_tokenizer_from_json(json, &run->error) : NULL;
+    int status = t ? ae_run_write_tokenizer(run, t, folder, &files) : run->error.code ? -1 : 0;
+    ae_tokenizer_free(t);
+    ae_json_free(json);
+    ae_h5_close(f);
+    ae_model_info_free(&info);
+    return status;
+}
+
 static int convert(ae_run *run, ae_weights *w)
 {
     const char *output = ae_options_text(run->options, "output"), *class_name = ae_options_text(run->options, "model");
@@ -69,7 +87,9 @@ static int convert(ae_run *run, ae_weights *w)
     if (check_weights(run, w, &known) != 0) {
         return -1;
     }
-    if (ae_weights_write(output, format, w, &run->error) != 0) {
+    if (ae_weights_write(output, format, w, &run->error) != 0 ||
+        (format == AE_WEIGHTS_HF && w->format == AE_WEIGHTS_H5 &&
+         write_tokenizer(run, ae_options_argument(run->options, 0), output) != 0)) {
         return -1;
     }
     return report(run, w, output, format, known);
@@ -90,8 +110,8 @@ const ae_command ae_cmd_convert = {
     .summary = "write weights in another format",
     .usage = "PATH",
     .details =
-        "Reads what `inspect` reads and writes by the ending of --output, or by --to: h5, hf (a folder), "
-        "safetensors, bin, npz.\n\n"
+        "Reads what `inspect` reads and writes by the ending of --output, or by --to: h5, hf (a folder, with the "
+        "tokenizer that a model file holds), safetensors, bin, npz.\n\n"
         "Where config.json or --model names a class of the zoo, the weights pass through that model: a missing, "
         "unexpected or misshapen tensor is an error, base prefixes (\"bert.\") are added or removed, and old names "
         "(gamma, beta) are mended. Other files are copied tensor by tensor.\n\n"
