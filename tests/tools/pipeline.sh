@@ -75,7 +75,7 @@ run eval eval places.h5 --test labels.test.tsv --require accuracy=0.01
 says eval majority
 run fill fill domain.h5 'the fox went into the [MASK] .'
 [ "$(wc -l <out)" = 5 ] || fail "fill: not five words"
-run 'fill --score' fill domain.h5 --score corpus.dev.txt --corpus corpus.train.txt --every 60 --min-letters 4
+run 'fill --score' fill domain.h5 --score corpus.dev.txt --corpus corpus.train.txt --every 60 --skip-frequent 20
 says 'fill --score' 'most frequent words'
 run embed embed domain.h5 texts.txt -o vectors.npy
 [ -s vectors.npy ] || fail "embed: no vectors"
