@@ -158,7 +158,9 @@ void ae_normalize_compose(ae_work *w)
         uint32_t joined = blocked || x.c < 0x80 ? 0 : ae_char_compose(s[starter].c, x.c);
         if (joined) {
             s[starter].c = joined;
-            s[starter].to = x.to > s[starter].to ? x.to : s[starter].to;
+            for (size_t k = starter; k < n; k++) { /* marks between stand inside what the two stand for */
+                s[k].to = x.to > s[k].to ? x.to : s[k].to;
+            }
             continue;
         }
         s[n++] = x;

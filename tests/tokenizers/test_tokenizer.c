@@ -807,6 +807,34 @@ static void test_large_texts(void **state)
     free(text);
 }
 
+/* One tokenizer, several threads, each with an encoding of its own. */
+static void test_threads(void **state)
+{
+    (void)state;
+    ae_tokenizer *t = open_golden("tok_bert_uncased", NULL);
+    enum { TEXTS = 400 };
+    static uint64_t sums[2][TEXTS];
+    for (int round = 0; round < 2; round++) {
+#pragma omp parallel num_threads(round ? 4 : 1)
+        {
+            ae_encoding x = {0};
+            static _Thread_local char text[1 << 13];
+#pragma omp for schedule(dynamic, 7)
+            for (int i = 0; i < TEXTS; i++) {
+                uint64_t seed = (uint64_t)i;
+                size_t bytes = random_text(&seed, 20, text, sizeof text);
+                sums[round][i] = (uint64_t)ae_tokenizer_encode(t, text, bytes, NULL, &x, NULL);
+                for (int64_t k = 0; k < x.count; k++) {
+                    sums[round][i] = sums[round][i] * 31 + (uint64_t)x.ids[k];
+                }
+            }
+            ae_encoding_free(&x);
+        }
+    }
+    assert_memory_equal(sums[0], sums[1], sizeof sums[0]);
+    ae_tokenizer_free(t);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------------------- */
 
 static char folder[] = "tokenizer_XXXXXX";
@@ -1055,6 +1083,7 @@ int main(void)
         cmocka_unit_test(test_continues),
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_large_texts),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_vocab_txt),
         cmocka_unit_test(test_vocab_json),
         cmocka_unit_test(test_folder),
