@@ -19,7 +19,8 @@ enum {
     ALIGNMENT = 64,
     HUGE_PAGE = 2 << 20,
     STEPS = 8, /* classes between two powers of two: at most 1/8 of a block is wasted */
-    CLASSES = 64 * STEPS
+    CLASSES = 64 * STEPS,
+    BORROW_FROM = 64 << 10
 };
 
 struct ae_storage {
@@ -158,12 +159,26 @@ static ae_storage *fresh_storage(size_t capacity)
 }
 
 /* Takes a waiting block of the class or asks the system; the lock is held. */
+/* A waiting block of the class, or for large ones of a class up to twice as large: batches of changing lengths would
+ * otherwise leave a set of blocks in every class. */
+static ae_storage *waiting_block(ae_pool *pool, int class, size_t capacity)
+{
+    int last = capacity >= BORROW_FROM ? class + STEPS : class;
+    for (int c = class; c <= last && c < CLASSES; c++) {
+        ae_storage *s = pool->waiting[c];
+        if (s) {
+            pool->waiting[c] = s->next;
+            UNPOISON(s->data, s->capacity);
+            return s;
+        }
+    }
+    return NULL;
+}
+
 static ae_storage *take_block(ae_pool *pool, int class, size_t capacity)
 {
-    ae_storage *s = pool->waiting[class];
+    ae_storage *s = waiting_block(pool, class, capacity);
     if (s) {
-        pool->waiting[class] = s->next;
-        UNPOISON(s->data, s->capacity);
         return s;
     }
     s = fresh_storage(capacity);
