@@ -177,7 +177,7 @@ static int run_fill(ae_run *run)
 }
 
 static const char *const options[] = {
-    "corpus",        "encoding", "encoding-errors", "every",     "json", "precision", "quiet", "score", "skip-frequent",
+    "corpus",        "encoding", "encoding-errors", "every",     "json", "precision", "quiet", "score",
     "skip-frequent", "seq",      "threads",         "tokenizer", "top",  "plugin",    NULL};
 
 const ae_command ae_cmd_fill = {

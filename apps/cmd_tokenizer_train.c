@@ -122,6 +122,12 @@ static ae_line_reader *open_corpus(ae_run *run)
     return reader;
 }
 
+/* The kinds whose vocabulary grows for as long as it is let. */
+static bool learns_pairs(const char *kind)
+{
+    return strcmp(kind, "bert") == 0 || strcmp(kind, "gpt2") == 0 || strcmp(kind, "roberta") == 0;
+}
+
 static ae_tokenizer_trainer *make_trainer(ae_run *run)
 {
     int n = ae_options_count(run->options, "special-token");
@@ -144,6 +150,8 @@ static ae_tokenizer_trainer *make_trainer(ae_run *run)
     ae_tokenizer_trainer *trainer = NULL;
     if (!training.kind) {
         ae_err_set(&run->error, AE_E_VALUE, "which kind of tokenizer? give --kind; `list tokenizers` names them");
+    } else if (learns_pairs(training.kind) && training.vocab_size == 0) {
+        ae_err_set(&run->error, AE_E_MISSING, "how many tokens? give --vocab-size, for instance 30000");
     } else {
         trainer = ae_tokenizer_trainer_new(&training, &run->error);
     }

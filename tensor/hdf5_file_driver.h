@@ -20,7 +20,7 @@ typedef struct ae_h5_medium {
     uint64_t length;        /* of the file that was written, once HDF5 closed it */
     const char *rows;       /* a map that is being written, of which no more than a piece is kept in memory */
     size_t rows_bytes;
-    hid_t driver;           /* while the file is open: HDF5 1.10 lets go of the driver before it calls its close */
+    hid_t driver; /* while the file is open: HDF5 1.10 lets go of the driver before it calls its close */
 } ae_h5_medium;
 
 /* Makes file access properties use the medium; returns 0 or -1. */

@@ -331,6 +331,13 @@ static void test_table(void **state)
         ae_options *options = ae_options_new(command->options, command->own, &e);
         assert_string_equal(e.message, "");
         ae_options_free(options);
+        for (const char *const *a = command->options; a && *a; a++) {
+            for (const char *const *b = a + 1; *b; b++) {
+                if (strcmp(*a, *b) == 0) {
+                    fail_msg("%s lists --%s twice", command->name, *a);
+                }
+            }
+        }
         char line[128];
         snprintf(line, sizeof line, "%s --help", command->name);
         assert_int_equal(run(NULL, line), AE_EXIT_DONE);

@@ -103,7 +103,7 @@ static void training_says_what_is_missing(void **state)
     assert_log(aesop(3, "tokenizer", "train", "--kind=bert"), 2, "where to? give --output");
     assert_log(aesop(4, "tokenizer", "train", "-o", "x.json"), 2, "which kind of tokenizer? give --kind");
     assert_log(aesop(6, "tokenizer", "train", "--kind=brt", "--vocab-size=9", "-o", "x.json"), 2, "bert");
-    assert_log(aesop(5, "tokenizer", "train", "--kind=bert", "-o", "x.json"), 2, "wants a vocab_size");
+    assert_log(aesop(5, "tokenizer", "train", "--kind=bert", "-o", "x.json"), 2, "how many tokens? give --vocab-size");
     assert_log(aesop(6, "tokenizer", "train", "--kind=bert", "--vocab-size=90", "-o", "x.json"), 2,
                "which text? give --corpus FILE");
     assert_log(aesop(7, "tokenizer", "train", "--kind=space", "--corpus", "none.txt", "-o", "x.json"), 2,

@@ -192,11 +192,8 @@ static void bad_rules(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(greedy_rules),
-        cmocka_unit_test(ends_wait),
-        cmocka_unit_test(drawing_obeys),
-        cmocka_unit_test(the_context_slides),
-        cmocka_unit_test(bad_rules),
+        cmocka_unit_test(greedy_rules),       cmocka_unit_test(ends_wait), cmocka_unit_test(drawing_obeys),
+        cmocka_unit_test(the_context_slides), cmocka_unit_test(bad_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
