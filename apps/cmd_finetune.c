@@ -1,5 +1,6 @@
 #include "apps/command_table.h"
 #include "apps/run_files.h"
+#include "apps/run_seeds.h"
 #include "apps/run_start.h"
 #include "apps/settings.h"
 #include "apps/table_settings.h"
@@ -11,7 +12,6 @@
 #include <string.h>
 
 enum { TRAIN, VALID, TEST, SPLITS };
-enum { MOST_SEEDS = 100 };
 
 static const char *const splits[SPLITS] = {[TRAIN] = "train", [VALID] = "valid", [TEST] = "test"};
 
@@ -144,16 +144,7 @@ static int test_best(ae_run *run, const ae_training *t, const task *tables, doub
 
 static int print_result(ae_run *run, const ae_training *t, double test_loss, double test, bool tested)
 {
-    ae_json *o = ae_json_new_object();
-    char best[AE_RUN_PATH];
-    ae_json_set_string(o, "output", t->output);
-    ae_json_set_int(o, "seed", (int64_t)t->seed);
-    ae_json_set_int(o, "steps", t->step);
-    ae_json_set_double(o, "train_loss", t->last_loss);
-    ae_json_set_string(o, "metric", t->metric);
-    ae_json_set_double(o, "valid", t->best);
-    ae_json_set_int(o, "best_step", t->best_step);
-    ae_json_set(o, "best_file", ae_train_best_path(t, best, NULL) == 0 ? ae_json_new_string(best) : ae_json_new_null());
+    ae_json *o = ae_training_json(t);
     if (tested) {
         ae_json_set_double(o, "test", test);
         ae_json_set_double(o, "test_loss", test_loss);
@@ -234,29 +225,7 @@ static int run_once(ae_run *run, const char *output, uint64_t seed, ae_training 
 
 static int run_finetune(ae_run *run)
 {
-    uint64_t seeds[MOST_SEEDS];
-    double scores[MOST_SEEDS];
-    char path[AE_RUN_PATH], what[32];
-    const char *output = ae_options_text(run->options, "output");
-    int n = ae_run_seeds(run, seeds, MOST_SEEDS);
-    ae_training t = {0};
-    if (n == 1) {
-        int status = run_once(run, output, seeds[0], &t, &scores[0]);
-        return status != 0 ? status : t.signal ? 128 + t.signal : AE_EXIT_DONE;
-    }
-    for (int i = 0; i < n; i++) {
-        snprintf(what, sizeof what, "seed-%llu.h5", (unsigned long long)seeds[i]);
-        if (!output) {
-            return ae_err_set(&run->error, AE_E_MISSING, "where to? -o RUN.h5 names the files of the run");
-        }
-        if (ae_run_path(output, what, path, &run->error) != 0 || run_once(run, path, seeds[i], &t, &scores[i]) != 0) {
-            return -1;
-        }
-        if (t.signal) {
-            return 128 + t.signal;
-        }
-    }
-    return n < 0 ? -1 : ae_run_print_seeds(run, t.metric, scores, n);
+    return ae_run_each_seed(run, run_once);
 }
 
 static const char *const options[] = {

@@ -1,6 +1,7 @@
 #include "apps/command_table.h"
 #include "apps/instance_settings.h"
 #include "apps/run_files.h"
+#include "apps/run_seeds.h"
 #include "apps/run_start.h"
 #include "apps/settings.h"
 #include "apps/trainer.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PATHS = 4096, MOST_SEEDS = 100 };
+enum { MOST_PATHS = 4096 };
 
 /* One run's data: instances, built or given. */
 typedef struct source {
@@ -168,16 +169,7 @@ static int print_config(ae_run *run, const ae_door *d)
 
 static int print_result(ae_run *run, const ae_training *t)
 {
-    ae_json *o = ae_json_new_object();
-    char best[AE_RUN_PATH];
-    ae_json_set_string(o, "output", t->output);
-    ae_json_set_int(o, "seed", (int64_t)t->seed);
-    ae_json_set_int(o, "steps", t->step);
-    ae_json_set_double(o, "train_loss", t->last_loss);
-    ae_json_set_string(o, "metric", t->metric);
-    ae_json_set_double(o, "best", t->best);
-    ae_json_set_int(o, "best_step", t->best_step);
-    ae_json_set(o, "best_file", ae_train_best_path(t, best, NULL) == 0 ? ae_json_new_string(best) : ae_json_new_null());
+    ae_json *o = ae_training_json(t);
     if (run->json) {
         return ae_run_print_json(run, o);
     }
@@ -190,9 +182,9 @@ static int print_result(ae_run *run, const ae_training *t)
     return 0;
 }
 
-/* `beside` names the instances that are built: runs with several seeds share them. */
-static int run_once(ae_run *run, const char *output, const char *beside, uint64_t seed, ae_training *result)
+static int run_once(ae_run *run, const char *output, uint64_t seed, ae_training *result, double *score)
 {
+    const char *beside = ae_options_text(run->options, "output"); /* runs of several seeds share their instances */
     ae_run_start start;
     ae_door door = {0};
     source s = {.objective = ""};
@@ -227,6 +219,7 @@ static int run_once(ae_run *run, const char *output, const char *beside, uint64_
     if (status == 0 && !ae_options_flag(run->options, "dry-run")) {
         status = print_result(run, result);
     }
+    *score = isnan(result->best) ? result->last_loss : result->best;
     free_source(&s);
     ae_door_free(&door);
     result->door = NULL;
@@ -235,30 +228,7 @@ static int run_once(ae_run *run, const char *output, const char *beside, uint64_
 
 static int run_pretrain(ae_run *run)
 {
-    uint64_t seeds[MOST_SEEDS];
-    double best[MOST_SEEDS];
-    char path[AE_RUN_PATH], what[32];
-    const char *output = ae_options_text(run->options, "output");
-    int n = ae_run_seeds(run, seeds, MOST_SEEDS);
-    ae_training t = {0};
-    if (n == 1) {
-        int status = run_once(run, output, output, seeds[0], &t);
-        return status != 0 ? status : t.signal ? 128 + t.signal : AE_EXIT_DONE;
-    }
-    for (int i = 0; i < n; i++) {
-        snprintf(what, sizeof what, "seed-%llu.h5", (unsigned long long)seeds[i]);
-        if (!output) {
-            return ae_err_set(&run->error, AE_E_MISSING, "where to? -o RUN.h5 names the files of the run");
-        }
-        if (ae_run_path(output, what, path, &run->error) != 0 || run_once(run, path, output, seeds[i], &t) != 0) {
-            return -1;
-        }
-        best[i] = isnan(t.best) ? t.last_loss : t.best;
-        if (t.signal) {
-            return 128 + t.signal;
-        }
-    }
-    return n < 0 ? -1 : ae_run_print_seeds(run, t.metric, best, n);
+    return ae_run_each_seed(run, run_once);
 }
 
 static const char *const options[] = {

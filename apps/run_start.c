@@ -1,6 +1,5 @@
 #include "apps/run_start.h"
 
-#include "apps/metrics.h"
 #include "apps/optim_settings.h"
 #include "apps/settings.h"
 #include "zoo/composed.h"
@@ -257,59 +256,7 @@ int ae_run_build(ae_run *run, const ae_run_start *s, ae_door *d, const ae_run_ne
     return s->init ? ae_door_init(run, d, s->init) : 0;
 }
 
-/* ---- seeds ---------------------------------------------------------------------------------------------------------------------- */
-
-static int bad_seeds(ae_run *run, const char *text)
-{
-    return ae_err_set(&run->error, AE_E_VALUE, "--seeds %s: a range like 1..3 or a list like 1,5,9 is wanted", text);
-}
-
-int ae_run_seeds(ae_run *run, uint64_t *seeds, int most)
-{
-    const char *text = ae_options_text(run->options, "seeds");
-    int n = 0;
-    if (!text) {
-        seeds[0] = (uint64_t)ae_options_int(run->options, "seed");
-        return 1;
-    }
-    unsigned long long a, b;
-    int used = 0;
-    if (sscanf(text, "%llu..%llu%n", &a, &b, &used) == 2 && !text[used] && a <= b && b - a < (unsigned)most) {
-        for (unsigned long long i = a; i <= b; i++) {
-            seeds[n++] = i;
-        }
-        return n;
-    }
-    for (const char *p = text; *p && n < most; p++) {
-        char *end;
-        seeds[n++] = strtoull(p, &end, 10);
-        if (end == p || (*end && *end != ',') || *p == '-') {
-            return bad_seeds(run, text);
-        }
-        p = end;
-        if (!*p) {
-            return n;
-        }
-    }
-    return bad_seeds(run, text);
-}
-
-int ae_run_print_seeds(ae_run *run, const char *metric, const double *results, int n)
-{
-    ae_spread spread = ae_spread_of(results, n);
-    if (!run->json) {
-        fprintf(run->out, "%s over %d seeds: %.4f +- %.4f\n", metric, n, spread.mean, spread.deviation);
-        return 0;
-    }
-    ae_json *whole = ae_json_new_object(), *list = ae_json_new_array();
-    for (int i = 0; i < n; i++) {
-        ae_json_add(list, NULL, ae_json_new_double(results[i]));
-    }
-    ae_json_set_string(whole, "metric", metric);
-    ae_json_set(whole, "results", list);
-    ae_spread_json(whole, &spread);
-    return ae_run_print_json(run, whole);
-}
+/* ---- outputs that exist --------------------------------------------------------------------------------------------- */
 
 int ae_run_refuse(ae_run *run, const char *output, const char *resume)
 {

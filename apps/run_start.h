@@ -39,16 +39,9 @@ AE_API const ae_zoo_model *ae_run_row(ae_run *run, const ae_run_start *s, const 
  * --init's or --resume's weights. Returns 0, or -1 and run->error. */
 AE_API int ae_run_build(ae_run *run, const ae_run_start *s, ae_door *d, const ae_run_needs *needs, uint64_t seed);
 
-/* --seeds "A..B" or "A,B,C": how many there are (at most `most`), written to seeds; without it the one of --seed. -1
- * and run->error. */
-AE_API int ae_run_seeds(ae_run *run, uint64_t *seeds, int most);
-
 /* Refuses an output that exists, unless --force, --dry-run or --resume of the same file is given: before data are
  * built. */
 AE_API int ae_run_refuse(ae_run *run, const char *output, const char *resume);
-
-/* Prints the results of several seeds with mean and standard deviation (of the sample). Returns 0, or -1. */
-AE_API int ae_run_print_seeds(ae_run *run, const char *metric, const double *results, int n);
 
 #ifdef __cplusplus
 }
