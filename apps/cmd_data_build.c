@@ -47,21 +47,9 @@ static int check_options(ae_run *run)
 
 static int print_json(ae_run *run, const ae_build_report *r, const char *output)
 {
-    ae_json *j = ae_json_new_object();
+    ae_json *j = ae_build_report_json(r);
     ae_json_set_string(j, "output", output);
     ae_json_set_string(j, "objective", ae_options_text(run->options, "objective"));
-    ae_json_set_int(j, "instances", r->instances);
-    ae_json_set_int(j, "tokens", r->tokens);
-    ae_json_set_int(j, "unknown_tokens", r->unknown_tokens);
-    ae_json_set_int(j, "documents", r->documents);
-    ae_json_set_int(j, "sentences", r->sentences);
-    ae_json_set_int(j, "lines", r->lines);
-    ae_json_set_int(j, "bytes", r->bytes);
-    ae_json_set_int(j, "empty_documents", r->empty_documents);
-    ae_json_set_int(j, "tabbed", r->tabbed);
-    ae_json_set_int(j, "excluded", r->excluded);
-    ae_json_set_int(j, "repaired", r->repaired);
-    ae_json_set_string(j, "unit", r->unit == AE_UNIT_SENTENCE ? "sentence" : "line");
     ae_json_set_string(j, "unit_reason", *r->explanation ? r->explanation : NULL);
     ae_json_set_double(j, "seconds", r->seconds);
     return ae_run_print_json(run, j);

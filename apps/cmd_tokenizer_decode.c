@@ -65,8 +65,9 @@ static void print_text(FILE *out, const char *text, size_t bytes)
     fputc('\n', out);
 }
 
-static int decode_line(decoding_run *r, const ae_line *line)
+static int decode_line(void *self, const ae_line *line)
 {
+    decoding_run *r = self;
     ae_run *run = r->run;
     if (read_ids(r, line)) {
         return -1;
@@ -89,25 +90,6 @@ static int decode_line(decoding_run *r, const ae_line *line)
     return status;
 }
 
-static int decode_lines(decoding_run *r)
-{
-    ae_line_reader *reader = ae_run_open_arguments(r->run);
-    if (!reader) {
-        return -1;
-    }
-    bool flushed = ae_line_reader_total(reader) < 0;
-    ae_line line;
-    int got, status = 0;
-    while (status == 0 && (got = ae_line_reader_next(reader, &line, &r->run->error)) != 0) {
-        status = got < 0 ? -1 : decode_line(r, &line);
-        if (flushed) {
-            fflush(r->run->out);
-        }
-    }
-    ae_line_reader_close(reader);
-    return status;
-}
-
 static int run_decode(ae_run *run)
 {
     ae_tokenizer *t = ae_run_tokenizer(run, ae_options_text(run->options, "tokenizer"));
@@ -115,7 +97,7 @@ static int run_decode(ae_run *run)
         return -1;
     }
     decoding_run r = {.run = run, .tokenizer = t, .skip_special = ae_options_flag(run->options, "skip-special")};
-    int status = decode_lines(&r);
+    int status = ae_run_each_line(run, decode_line, &r);
     free(r.ids);
     ae_tokenizer_free(t);
     return status;

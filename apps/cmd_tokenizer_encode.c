@@ -96,8 +96,9 @@ static int encode_pair(encoding_run *r, const ae_line *line)
                                     &r->x, &run->error);
 }
 
-static int encode_line(encoding_run *r, const ae_line *line)
+static int encode_line(void *self, const ae_line *line)
 {
+    encoding_run *r = self;
     r->x.count = 0;
     if (line->bytes > 0) {
         int status =
@@ -108,26 +109,6 @@ static int encode_line(encoding_run *r, const ae_line *line)
         }
     }
     return print_record(r);
-}
-
-static int encode_lines(encoding_run *r)
-{
-    ae_line_reader *reader = ae_run_open_arguments(r->run);
-    if (!reader) {
-        return -1;
-    }
-    /* Somebody may be waiting at the other end of a pipe. */
-    bool flushed = ae_line_reader_total(reader) < 0;
-    ae_line line;
-    int got, status = 0;
-    while (status == 0 && (got = ae_line_reader_next(reader, &line, &r->run->error)) != 0) {
-        status = got < 0 ? -1 : encode_line(r, &line);
-        if (flushed) {
-            fflush(r->run->out);
-        }
-    }
-    ae_line_reader_close(reader);
-    return status;
 }
 
 /* ---- a JSON array of texts --------------------------------------------------------------------------------------- */
@@ -213,7 +194,7 @@ static int run_encode(ae_run *run)
     const char *json = ae_options_text(run->options, "from-json");
     r.tokenizer = t;
     r.x.no_offsets = json || (r.shown != SHOW_OFFSETS && !run->json);
-    int status = json ? encode_json(&r, json) : encode_lines(&r);
+    int status = json ? encode_json(&r, json) : ae_run_each_line(run, encode_line, &r);
     ae_encoding_free(&r.x);
     ae_tokenizer_free(t);
     return status;

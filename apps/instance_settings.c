@@ -9,17 +9,6 @@
 
 enum { MOST_EXCLUDED = 256 };
 
-static int choice(const ae_run *run, const char *option, const char *const *words)
-{
-    const char *text = ae_options_text(run->options, option);
-    for (int i = 0; text && words[i]; i++) {
-        if (strcmp(text, words[i]) == 0) {
-            return i;
-        }
-    }
-    return 0;
-}
-
 static void read_masking(const ae_run *run, ae_masking *m)
 {
     const ae_options *o = run->options;
@@ -46,7 +35,6 @@ static int check(ae_run *run)
 
 int ae_instance_settings(ae_run *run, const char *objective, const char **exclude, int most, ae_instance_options *x)
 {
-    static const char *const units[] = {"auto", "sentence", "line", NULL};
     const ae_options *o = run->options;
     double short_seq = ae_options_real(o, "short-seq");
     if (check(run) != 0) {
@@ -62,7 +50,7 @@ int ae_instance_settings(ae_run *run, const char *objective, const char **exclud
     x->no_special = ae_options_flag(o, "no-special");
     x->seed = (uint64_t)ae_options_int(o, "seed");
     x->buffer = ae_options_int(o, "buffer") > 0 ? ae_options_int(o, "buffer") << 20 : x->buffer;
-    x->unit = (ae_corpus_unit)choice(run, "unit", units);
+    x->unit = (ae_corpus_unit)ae_options_choice(o, "unit");
     ae_line_settings(run, &x->lines);
     read_masking(run, &x->masking);
     for (x->n_exclude = 0; x->n_exclude < ae_options_count(o, "exclude") && x->n_exclude < most; x->n_exclude++) {

@@ -365,6 +365,21 @@ const char *ae_options_text(const ae_options *o, const char *name)
     return v->count > 0 ? v->texts[v->count - 1] : NULL;
 }
 
+int ae_options_choice(const ae_options *o, const char *name)
+{
+    const ae_option_value *v = value_of(o, name);
+    const char *text = ae_options_text(o, name), *words = v->row->value;
+    size_t length = text ? strlen(text) : 0;
+    for (int i = 0; text && words; i++) {
+        size_t n = strcspn(words, "|");
+        if (n == length && memcmp(words, text, n) == 0) {
+            return i;
+        }
+        words = words[n] ? words + n + 1 : NULL;
+    }
+    return 0;
+}
+
 ae_origin ae_options_origin(const ae_options *o, const char *name)
 {
     return value_of(o, name)->origin;

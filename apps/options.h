@@ -74,6 +74,7 @@ AE_API bool ae_options_flag(const ae_options *o, const char *name);
 AE_API int64_t ae_options_int(const ae_options *o, const char *name);      /* 0 without a value */
 AE_API double ae_options_real(const ae_options *o, const char *name);      /* NaN without a value */
 AE_API const char *ae_options_text(const ae_options *o, const char *name); /* NULL without a value; borrowed */
+AE_API int ae_options_choice(const ae_options *o, const char *name);       /* which of a choice's words, from 0 */
 AE_API ae_origin ae_options_origin(const ae_options *o, const char *name);
 
 /* An option that may be given several times: how many values, and the i-th (NULL outside; borrowed). */

@@ -78,6 +78,25 @@ ae_line_reader *ae_run_open_arguments(ae_run *run)
     return reader;
 }
 
+int ae_run_each_line(ae_run *run, int (*line)(void *self, const ae_line *line), void *self)
+{
+    ae_line_reader *reader = ae_run_open_arguments(run);
+    if (!reader) {
+        return -1;
+    }
+    bool pipe = ae_line_reader_total(reader) < 0;
+    ae_line next;
+    int got, status = 0;
+    while (status == 0 && (got = ae_line_reader_next(reader, &next, &run->error)) != 0) {
+        status = got < 0 ? -1 : line(self, &next);
+        if (pipe) {
+            fflush(run->out);
+        }
+    }
+    ae_line_reader_close(reader);
+    return status;
+}
+
 int ae_run_refuse_existing(ae_run *run, const char *path)
 {
     if (access(path, F_OK) == 0 && !ae_options_flag(run->options, "force")) {

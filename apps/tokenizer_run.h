@@ -21,6 +21,11 @@ ae_line_reader *ae_run_open_lines(ae_run *run, const char *const *paths, int n);
 /* The same of the command's arguments, or of standard input when there are none. */
 ae_line_reader *ae_run_open_arguments(ae_run *run);
 
+/* Calls `line` for each line of the command's arguments, or of standard input, until one returns -1. Results are
+ * flushed line by line when the input is a pipe, since somebody may be waiting at its other end. Returns 0, or -1 and
+ * run->error. */
+int ae_run_each_line(ae_run *run, int (*line)(void *self, const ae_line *line), void *self);
+
 /* Fails when something is at `path` and --force was not given. */
 int ae_run_refuse_existing(ae_run *run, const char *path);
 

@@ -96,6 +96,9 @@ typedef struct ae_build_report {
     double seconds;
 } ae_build_report;
 
+/* The counts of a report as a JSON object; the caller's. */
+AE_API ae_json *ae_build_report_json(const ae_build_report *report);
+
 /* Builds the file `output` (whatever stood there is replaced once all went well) from the paths, on ae_threads()
  * threads; the result does not depend on their number. Memory is bounded by the buffer and the longest line, whatever
  * the size of the corpus. `progress` (may be NULL) gets bytes done and all (-1: unknown); other than 0 stops with

@@ -115,7 +115,7 @@ static int check_result(const ae_builder *b, const char *path, ae_err *e)
         path, (long long)r->lines, (long long)r->excluded);
 }
 
-static ae_json *counts_json(const ae_build_report *r)
+ae_json *ae_build_report_json(const ae_build_report *r)
 {
     ae_json *j = ae_json_new_object();
     ae_json_set_int(j, "instances", r->instances);
@@ -148,7 +148,7 @@ static int write_texts(ae_builder *b, const ae_corpus *corpus, ae_err *e)
     ae_json *exclude = ae_text_sources(b->options.exclude, b->options.n_exclude, e);
     ae_json_set(about, "sources", ae_corpus_sources(corpus));
     ae_json_set(about, "exclude", exclude);
-    ae_json_set(about, "counts", counts_json(b->report));
+    ae_json_set(about, "counts", ae_build_report_json(b->report));
     int result = write_json(b->file, "about", about, e) == 0 ? write_json(b->file, "tokenizer", tokenizer, e) : -1;
     ae_json_free(about);
     ae_json_free(tokenizer);

@@ -118,23 +118,37 @@ static const ae_app toy_app = {.name = "toy", .commands = toy_commands, .hooks =
 
 static char *out_text, *log_text;
 
-/* Runs the program inside this process: words parted by blanks, %s being the path of the output. */
+/* A command line from formatted words parted by blanks; NULL at the end. */
+typedef struct toy_line {
+    char text[2048], *argv[64];
+    int argc;
+} toy_line;
+
+static void split_words(toy_line *l, const char *words, va_list args)
+{
+    char *rest = NULL;
+    vsnprintf(l->text, sizeof l->text, words, args);
+    l->argv[0] = "toy";
+    l->argc = 1;
+    for (char *w = strtok_r(l->text, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
+        l->argv[l->argc++] = w;
+    }
+    l->argv[l->argc] = NULL;
+}
+
+/* Runs the program inside this process. */
 static int toy_run(const char *words, ...)
 {
-    char line[2048], *argv[64] = {"toy"}, *rest = NULL;
-    int argc = 1;
+    toy_line line;
     va_list args;
     va_start(args, words);
-    vsnprintf(line, sizeof line, words, args);
+    split_words(&line, words, args);
     va_end(args);
-    for (char *w = strtok_r(line, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
-        argv[argc++] = w;
-    }
     size_t n;
     free(out_text);
     free(log_text);
     FILE *out = open_memstream(&out_text, &n), *log = open_memstream(&log_text, &n);
-    int status = ae_app_run(&toy_app, argc, argv, out, log);
+    int status = ae_app_run(&toy_app, line.argc, line.argv, out, log);
     fclose(out);
     fclose(log);
     return status;
@@ -142,21 +156,17 @@ static int toy_run(const char *words, ...)
 
 static pid_t toy_spawn(const char *words, ...)
 {
-    char line[2048], *argv[64] = {"toy"}, *rest = NULL;
-    int argc = 1;
+    toy_line line;
     va_list args;
     va_start(args, words);
-    vsnprintf(line, sizeof line, words, args);
+    split_words(&line, words, args);
     va_end(args);
-    for (char *w = strtok_r(line, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
-        argv[argc++] = w;
-    }
     posix_spawn_file_actions_t quiet;
     posix_spawn_file_actions_init(&quiet);
     posix_spawn_file_actions_addopen(&quiet, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
     pid_t pid;
-    assert_int_equal(posix_spawn(&pid, "/proc/self/exe", &quiet, NULL, argv, environ), 0);
+    assert_int_equal(posix_spawn(&pid, "/proc/self/exe", &quiet, NULL, line.argv, environ), 0);
     posix_spawn_file_actions_destroy(&quiet);
     return pid;
 }
