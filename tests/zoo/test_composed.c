@@ -1,55 +1,14 @@
 /* Composed models: UER-py's numbers, padding left out, what configurations say, and encoders of a user's own. */
-#include "apps/parity.h"
+#include "tests/zoo/golden_cases.h"
 #include "zoo/composed.h"
-
-#include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 /* ---- against the references ---------------------------------------------------------------------------------------- */
 
-static void check_case(const char *name)
-{
-    char dir[512];
-    ae_err e = {0};
-    ae_parity_row *rows = NULL;
-    int n = 0;
-    snprintf(dir, sizeof dir, "%s/golden/%s", AE_TEST_DIR, name);
-    ae_case *c = ae_case_read(dir, &e);
-    ae_tensors *outputs = ae_tensors_new();
-    if (!c || ae_case_run(c, false, outputs, &e) != 0) {
-        fail_msg("%s: %s", name, e.message);
-    }
-    int failures = ae_case_compare(c, outputs, false, &rows, &n, &e);
-    if (failures != 0) {
-        fail_msg("%s: %d tensors differ, worst %s by %.3g of what is allowed", name, failures,
-                 rows ? rows[0].name : "?", rows ? rows[0].fraction : 0);
-    }
-    assert_true(n >= 15);
-    free(rows);
-    ae_tensors_free(outputs);
-    ae_case_free(c);
-}
-
 static void golden_cases_agree(void **state)
 {
-    struct dirent *entry;
-    int count = 0;
+    static const char *const prefixes[] = {"composed_", "uer_", NULL};
     (void)state;
-    DIR *folder = opendir(AE_TEST_DIR "/golden");
-    assert_non_null(folder);
-    while ((entry = readdir(folder)) != NULL) {
-        if (strncmp(entry->d_name, "composed_", 9) == 0 || strncmp(entry->d_name, "uer_", 4) == 0) {
-            check_case(entry->d_name);
-            count++;
-        }
-    }
-    closedir(folder);
+    int count = check_cases(prefixes, 15);
     assert_int_equal(count, 20);
 }
 
