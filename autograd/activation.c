@@ -40,12 +40,8 @@ static void relu_sample(ae_sample *s)
 const ae_op ae_op_relu = {
     .name = "relu",
     .formula = "max(x, 0)",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_OUT(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = relu_f32, .f64 = relu_f64},
     .vjp = relu_vjp,
     .sample = relu_sample,
@@ -53,10 +49,7 @@ const ae_op ae_op_relu = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_relu(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_relu, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(relu)
 
 /* ---- gelu -------------------------------------------------------------------------------------------------------- */
 
@@ -87,12 +80,8 @@ static void gelu_sample(ae_sample *s)
 const ae_op ae_op_gelu = {
     .name = "gelu",
     .formula = "x Phi(x)",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = gelu_f32, .f64 = gelu_f64},
     .vjp = gelu_vjp,
     .sample = gelu_sample,
@@ -100,10 +89,7 @@ const ae_op ae_op_gelu = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_gelu(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_gelu, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(gelu)
 
 /* ---- gelu_tanh --------------------------------------------------------------------------------------------------- */
 
@@ -141,12 +127,8 @@ static void gelu_tanh_sample(ae_sample *s)
 const ae_op ae_op_gelu_tanh = {
     .name = "gelu_tanh",
     .formula = "x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = gelu_tanh_f32, .f64 = gelu_tanh_f64},
     .vjp = gelu_tanh_vjp,
     .sample = gelu_tanh_sample,
@@ -154,10 +136,7 @@ const ae_op ae_op_gelu_tanh = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_gelu_tanh(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_gelu_tanh, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(gelu_tanh)
 
 /* ---- silu -------------------------------------------------------------------------------------------------------- */
 
@@ -188,12 +167,8 @@ static void silu_sample(ae_sample *s)
 const ae_op ae_op_silu = {
     .name = "silu",
     .formula = "x sigmoid(x)",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = silu_f32, .f64 = silu_f64},
     .vjp = silu_vjp,
     .sample = silu_sample,
@@ -201,10 +176,7 @@ const ae_op ae_op_silu = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_silu(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_silu, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(silu)
 
 /* ---- softplus ---------------------------------------------------------------------------------------------------- */
 
@@ -232,12 +204,8 @@ static void softplus_sample(ae_sample *s)
 const ae_op ae_op_softplus = {
     .name = "softplus",
     .formula = "log(1 + e^x)",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = softplus_f32, .f64 = softplus_f64},
     .vjp = softplus_vjp,
     .sample = softplus_sample,
@@ -245,10 +213,7 @@ const ae_op ae_op_softplus = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_softplus(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_softplus, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(softplus)
 
 /* ---- tanh -------------------------------------------------------------------------------------------------------- */
 
@@ -276,12 +241,8 @@ static void tanh_sample(ae_sample *s)
 const ae_op ae_op_tanh = {
     .name = "tanh",
     .formula = "tanh x",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_OUT(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = tanh_f32, .f64 = tanh_f64},
     .vjp = tanh_vjp,
     .sample = tanh_sample,
@@ -289,10 +250,7 @@ const ae_op ae_op_tanh = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_tanh(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_tanh, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(tanh)
 
 /* ---- sigmoid ----------------------------------------------------------------------------------------------------- */
 
@@ -320,12 +278,8 @@ static void sigmoid_sample(ae_sample *s)
 const ae_op ae_op_sigmoid = {
     .name = "sigmoid",
     .formula = "1 / (1 + e^-x)",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_OUT(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = sigmoid_f32, .f64 = sigmoid_f64},
     .vjp = sigmoid_vjp,
     .sample = sigmoid_sample,
@@ -333,7 +287,4 @@ const ae_op ae_op_sigmoid = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_sigmoid(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_sigmoid, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(sigmoid)

@@ -31,11 +31,7 @@ static void eq_sample(ae_sample *s)
 const ae_op ae_op_eq = {
     .name = "eq",
     .formula = "x = y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_BINARY_ROW,
     .kernel = &(const ae_block_kernel){.f32_bool = eq_f32, .f64_bool = eq_f64, .i64_bool = eq_i64},
     .no_vjp = NOT_A_FLOAT,
     .sample = eq_sample,
@@ -64,11 +60,7 @@ static void ne_sample(ae_sample *s)
 const ae_op ae_op_ne = {
     .name = "ne",
     .formula = "x != y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_BINARY_ROW,
     .kernel = &(const ae_block_kernel){.f32_bool = ne_f32, .f64_bool = ne_f64, .i64_bool = ne_i64},
     .no_vjp = NOT_A_FLOAT,
     .sample = ne_sample,
@@ -97,11 +89,7 @@ static void lt_sample(ae_sample *s)
 const ae_op ae_op_lt = {
     .name = "lt",
     .formula = "x < y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_BINARY_ROW,
     .kernel = &(const ae_block_kernel){.f32_bool = lt_f32, .f64_bool = lt_f64, .i64_bool = lt_i64},
     .no_vjp = NOT_A_FLOAT,
     .sample = lt_sample,
@@ -130,11 +118,7 @@ static void le_sample(ae_sample *s)
 const ae_op ae_op_le = {
     .name = "le",
     .formula = "x <= y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_BINARY_ROW,
     .kernel = &(const ae_block_kernel){.f32_bool = le_f32, .f64_bool = le_f64, .i64_bool = le_i64},
     .no_vjp = NOT_A_FLOAT,
     .sample = le_sample,
@@ -163,11 +147,7 @@ static void gt_sample(ae_sample *s)
 const ae_op ae_op_gt = {
     .name = "gt",
     .formula = "x > y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_BINARY_ROW,
     .kernel = &(const ae_block_kernel){.f32_bool = gt_f32, .f64_bool = gt_f64, .i64_bool = gt_i64},
     .no_vjp = NOT_A_FLOAT,
     .sample = gt_sample,
@@ -196,11 +176,7 @@ static void ge_sample(ae_sample *s)
 const ae_op ae_op_ge = {
     .name = "ge",
     .formula = "x >= y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_BINARY_ROW,
     .kernel = &(const ae_block_kernel){.f32_bool = ge_f32, .f64_bool = ge_f64, .i64_bool = ge_i64},
     .no_vjp = NOT_A_FLOAT,
     .sample = ge_sample,
@@ -229,11 +205,7 @@ static void logical_and_sample(ae_sample *s)
 const ae_op ae_op_logical_and = {
     .name = "logical_and",
     .formula = "x and y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_BINARY_ROW,
     .kernel =
         &(const ae_block_kernel){.f32_bool = logical_and_f32, .f64_bool = logical_and_f64, .i64_bool = logical_and_i64},
     .no_vjp = NOT_A_FLOAT,
@@ -263,11 +235,7 @@ static void logical_or_sample(ae_sample *s)
 const ae_op ae_op_logical_or = {
     .name = "logical_or",
     .formula = "x or y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_BINARY_ROW,
     .kernel =
         &(const ae_block_kernel){.f32_bool = logical_or_f32, .f64_bool = logical_or_f64, .i64_bool = logical_or_i64},
     .no_vjp = NOT_A_FLOAT,
@@ -297,11 +265,7 @@ static void logical_xor_sample(ae_sample *s)
 const ae_op ae_op_logical_xor = {
     .name = "logical_xor",
     .formula = "x or y, not both",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_BINARY_ROW,
     .kernel =
         &(const ae_block_kernel){.f32_bool = logical_xor_f32, .f64_bool = logical_xor_f64, .i64_bool = logical_xor_i64},
     .no_vjp = NOT_A_FLOAT,
@@ -331,11 +295,7 @@ static void logical_not_sample(ae_sample *s)
 const ae_op ae_op_logical_not = {
     .name = "logical_not",
     .formula = "not x",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_UNARY_ROW,
     .kernel =
         &(const ae_block_kernel){.f32_bool = logical_not_f32, .f64_bool = logical_not_f64, .i64_bool = logical_not_i64},
     .no_vjp = NOT_A_FLOAT,
@@ -344,10 +304,7 @@ const ae_op ae_op_logical_not = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_logical_not(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_logical_not, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(logical_not)
 
 /* ---- isfinite ---------------------------------------------------------------------------------------------------- */
 
@@ -365,11 +322,7 @@ static void isfinite_sample(ae_sample *s)
 const ae_op ae_op_isfinite = {
     .name = "isfinite",
     .formula = "neither NaN nor infinite",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_UNARY_ROW,
     .kernel = &(const ae_block_kernel){.f32_bool = isfinite_f32, .f64_bool = isfinite_f64, .i64_bool = isfinite_i64},
     .no_vjp = NOT_A_FLOAT,
     .sample = isfinite_sample,
@@ -377,10 +330,7 @@ const ae_op ae_op_isfinite = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_isfinite(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_isfinite, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(isfinite)
 
 /* ---- isnan ------------------------------------------------------------------------------------------------------- */
 
@@ -398,11 +348,7 @@ static void isnan_sample(ae_sample *s)
 const ae_op ae_op_isnan = {
     .name = "isnan",
     .formula = "NaN",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_UNARY_ROW,
     .kernel = &(const ae_block_kernel){.f32_bool = isnan_f32, .f64_bool = isnan_f64, .i64_bool = isnan_i64},
     .no_vjp = NOT_A_FLOAT,
     .sample = isnan_sample,
@@ -410,10 +356,7 @@ const ae_op ae_op_isnan = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_isnan(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_isnan, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(isnan)
 
 /* ---- where ------------------------------------------------------------------------------------------------------- */
 

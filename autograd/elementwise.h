@@ -49,6 +49,19 @@ void ae_promote(ae_graph *g, ae_tensor **x, int n);
 ae_tensor *ae_elementwise(ae_graph *g, const ae_op *op, ae_tensor *const *in, int n, const void *attr,
                           size_t attr_size);
 
+/* ---- rows ---------------------------------------------------------------------------------------------------------
+ * What the rows of most elementwise ops have in common, and the public function of an op of one operand. */
+
+#define AE_UNARY_ROW                                                                                                   \
+    .min_in = 1, .max_in = 1, .n_out = 1, .shape = ae_elementwise_shape, .forward = ae_elementwise_forward
+#define AE_BINARY_ROW                                                                                                  \
+    .min_in = 2, .max_in = 2, .n_out = 1, .shape = ae_elementwise_shape, .forward = ae_elementwise_forward
+#define AE_UNARY_FUNCTION(name)                                                                                        \
+    ae_tensor *ae_##name(ae_graph *g, ae_tensor *x)                                                                    \
+    {                                                                                                                  \
+        return ae_apply(g, &ae_op_##name, &x, 1, NULL, 0);                                                             \
+    }
+
 /* ---- loops --------------------------------------------------------------------------------------------------------
  * Each defines one kernel function. In the formula x (and y) are the operands' elements; attr is the call's. */
 

@@ -22,12 +22,8 @@ static void exp_sample(ae_sample *s)
 const ae_op ae_op_exp = {
     .name = "exp",
     .formula = "e^x",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_OUT(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = exp_f32, .f64 = exp_f64},
     .vjp = exp_vjp,
     .sample = exp_sample,
@@ -35,10 +31,7 @@ const ae_op ae_op_exp = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_exp(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_exp, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(exp)
 
 /* ---- log --------------------------------------------------------------------------------------------------------- */
 
@@ -58,12 +51,8 @@ static void log_sample(ae_sample *s)
 const ae_op ae_op_log = {
     .name = "log",
     .formula = "ln x",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = log_f32, .f64 = log_f64},
     .vjp = log_vjp,
     .sample = log_sample,
@@ -71,10 +60,7 @@ const ae_op ae_op_log = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_log(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_log, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(log)
 
 /* ---- log1p ------------------------------------------------------------------------------------------------------- */
 
@@ -94,12 +80,8 @@ static void log1p_sample(ae_sample *s)
 const ae_op ae_op_log1p = {
     .name = "log1p",
     .formula = "ln(1 + x)",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = log1p_f32, .f64 = log1p_f64},
     .vjp = log1p_vjp,
     .sample = log1p_sample,
@@ -107,10 +89,7 @@ const ae_op ae_op_log1p = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_log1p(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_log1p, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(log1p)
 
 /* ---- expm1 ------------------------------------------------------------------------------------------------------- */
 
@@ -130,12 +109,8 @@ static void expm1_sample(ae_sample *s)
 const ae_op ae_op_expm1 = {
     .name = "expm1",
     .formula = "e^x - 1",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_OUT(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = expm1_f32, .f64 = expm1_f64},
     .vjp = expm1_vjp,
     .sample = expm1_sample,
@@ -143,10 +118,7 @@ const ae_op ae_op_expm1 = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_expm1(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_expm1, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(expm1)
 
 /* ---- sqrt -------------------------------------------------------------------------------------------------------- */
 
@@ -166,12 +138,8 @@ static void sqrt_sample(ae_sample *s)
 const ae_op ae_op_sqrt = {
     .name = "sqrt",
     .formula = "x^(1/2)",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_OUT(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = sqrt_f32, .f64 = sqrt_f64},
     .vjp = sqrt_vjp,
     .sample = sqrt_sample,
@@ -179,10 +147,7 @@ const ae_op ae_op_sqrt = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_sqrt(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_sqrt, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(sqrt)
 
 /* ---- rsqrt ------------------------------------------------------------------------------------------------------- */
 
@@ -204,12 +169,8 @@ static void rsqrt_sample(ae_sample *s)
 const ae_op ae_op_rsqrt = {
     .name = "rsqrt",
     .formula = "x^(-1/2)",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_OUT(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = rsqrt_f32, .f64 = rsqrt_f64},
     .vjp = rsqrt_vjp,
     .sample = rsqrt_sample,
@@ -217,10 +178,7 @@ const ae_op ae_op_rsqrt = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_rsqrt(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_rsqrt, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(rsqrt)
 
 /* ---- reciprocal -------------------------------------------------------------------------------------------------- */
 
@@ -240,12 +198,8 @@ static void reciprocal_sample(ae_sample *s)
 const ae_op ae_op_reciprocal = {
     .name = "reciprocal",
     .formula = "1 / x",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_OUT(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = reciprocal_f32, .f64 = reciprocal_f64},
     .vjp = reciprocal_vjp,
     .sample = reciprocal_sample,
@@ -253,10 +207,7 @@ const ae_op ae_op_reciprocal = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_reciprocal(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_reciprocal, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(reciprocal)
 
 /* ---- square ------------------------------------------------------------------------------------------------------ */
 
@@ -277,12 +228,8 @@ static void square_sample(ae_sample *s)
 const ae_op ae_op_square = {
     .name = "square",
     .formula = "x^2",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = square_f32, .f64 = square_f64, .i64 = square_i64},
     .vjp = square_vjp,
     .sample = square_sample,
@@ -290,10 +237,7 @@ const ae_op ae_op_square = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_square(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_square, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(square)
 
 /* ---- erf --------------------------------------------------------------------------------------------------------- */
 
@@ -322,12 +266,8 @@ static void erf_sample(ae_sample *s)
 const ae_op ae_op_erf = {
     .name = "erf",
     .formula = "erf x",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = erf_f32, .f64 = erf_f64},
     .vjp = erf_vjp,
     .sample = erf_sample,
@@ -335,10 +275,7 @@ const ae_op ae_op_erf = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_erf(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_erf, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(erf)
 
 /* ---- sin --------------------------------------------------------------------------------------------------------- */
 
@@ -358,12 +295,8 @@ static void sin_sample(ae_sample *s)
 const ae_op ae_op_sin = {
     .name = "sin",
     .formula = "sin x",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = sin_f32, .f64 = sin_f64},
     .vjp = sin_vjp,
     .sample = sin_sample,
@@ -371,10 +304,7 @@ const ae_op ae_op_sin = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_sin(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_sin, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(sin)
 
 /* ---- cos --------------------------------------------------------------------------------------------------------- */
 
@@ -394,12 +324,8 @@ static void cos_sample(ae_sample *s)
 const ae_op ae_op_cos = {
     .name = "cos",
     .formula = "cos x",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = cos_f32, .f64 = cos_f64},
     .vjp = cos_vjp,
     .sample = cos_sample,
@@ -407,10 +333,7 @@ const ae_op ae_op_cos = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_cos(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_cos, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(cos)
 
 /* ---- pow --------------------------------------------------------------------------------------------------------- */
 
@@ -445,12 +368,8 @@ static void pow_sample(ae_sample *s)
 const ae_op ae_op_pow = {
     .name = "pow",
     .formula = "x^y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
+    AE_BINARY_ROW,
     .needs = {AE_IN(0) | AE_IN(1), AE_IN(0) | AE_IN(1) | AE_OUT(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = pow_f32, .f64 = pow_f64},
     .vjp = pow_vjp,
     .sample = pow_sample,
@@ -501,12 +420,8 @@ static void pow_scalar_sample(ae_sample *s)
 const ae_op ae_op_pow_scalar = {
     .name = "pow_scalar",
     .formula = "x^p",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = pow_scalar_f32, .f64 = pow_scalar_f64},
     .vjp = pow_scalar_vjp,
     .sample = pow_scalar_sample,

@@ -26,12 +26,8 @@ static void abs_sample(ae_sample *s)
 const ae_op ae_op_abs = {
     .name = "abs",
     .formula = "|x|",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = abs_f32, .f64 = abs_f64, .i64 = abs_i64},
     .vjp = abs_vjp,
     .sample = abs_sample,
@@ -39,10 +35,7 @@ const ae_op ae_op_abs = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_abs(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_abs, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(abs)
 
 /* ---- sign -------------------------------------------------------------------------------------------------------- */
 
@@ -58,11 +51,7 @@ static void sign_sample(ae_sample *s)
 const ae_op ae_op_sign = {
     .name = "sign",
     .formula = "-1, 0 or 1",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_UNARY_ROW,
     .kernel = &(const ae_block_kernel){.f32 = sign_f32, .f64 = sign_f64, .i64 = sign_i64},
     .no_vjp = NO_SLOPE,
     .sample = sign_sample,
@@ -70,10 +59,7 @@ const ae_op ae_op_sign = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_sign(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_sign, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(sign)
 
 /* ---- floor ------------------------------------------------------------------------------------------------------- */
 
@@ -88,11 +74,7 @@ static void floor_sample(ae_sample *s)
 const ae_op ae_op_floor = {
     .name = "floor",
     .formula = "the largest whole number <= x",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_UNARY_ROW,
     .kernel = &(const ae_block_kernel){.f32 = floor_f32, .f64 = floor_f64},
     .no_vjp = NO_SLOPE,
     .sample = floor_sample,
@@ -100,10 +82,7 @@ const ae_op ae_op_floor = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_floor(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_floor, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(floor)
 
 /* ---- ceil -------------------------------------------------------------------------------------------------------- */
 
@@ -118,11 +97,7 @@ static void ceil_sample(ae_sample *s)
 const ae_op ae_op_ceil = {
     .name = "ceil",
     .formula = "the smallest whole number >= x",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_UNARY_ROW,
     .kernel = &(const ae_block_kernel){.f32 = ceil_f32, .f64 = ceil_f64},
     .no_vjp = NO_SLOPE,
     .sample = ceil_sample,
@@ -130,10 +105,7 @@ const ae_op ae_op_ceil = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_ceil(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_ceil, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(ceil)
 
 /* ---- round ------------------------------------------------------------------------------------------------------- */
 
@@ -148,11 +120,7 @@ static void round_sample(ae_sample *s)
 const ae_op ae_op_round = {
     .name = "round",
     .formula = "the nearest whole number, halves to even",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_UNARY_ROW,
     .kernel = &(const ae_block_kernel){.f32 = round_f32, .f64 = round_f64},
     .no_vjp = NO_SLOPE,
     .sample = round_sample,
@@ -160,10 +128,7 @@ const ae_op ae_op_round = {
     .big_samples = 1,
 };
 
-ae_tensor *ae_round(ae_graph *g, ae_tensor *x)
-{
-    return ae_apply(g, &ae_op_round, &x, 1, NULL, 0);
-}
+AE_UNARY_FUNCTION(round)
 
 /* ---- remainder --------------------------------------------------------------------------------------------------- */
 
@@ -207,12 +172,8 @@ static void remainder_sample(ae_sample *s)
 const ae_op ae_op_remainder = {
     .name = "remainder",
     .formula = "x - y floor(x / y)",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
+    AE_BINARY_ROW,
     .needs = {0, AE_IN(0) | AE_IN(1) | AE_OUT(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = remainder_f32, .f64 = remainder_f64, .i64 = remainder_i64},
     .vjp = remainder_vjp,
     .sample = remainder_sample,
@@ -253,12 +214,8 @@ static void minimum_sample(ae_sample *s)
 const ae_op ae_op_minimum = {
     .name = "minimum",
     .formula = "the smaller of x and y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
+    AE_BINARY_ROW,
     .needs = {AE_IN(0) | AE_IN(1), AE_IN(0) | AE_IN(1)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = minimum_f32, .f64 = minimum_f64, .i64 = minimum_i64},
     .vjp = minimum_vjp,
     .sample = minimum_sample,
@@ -299,12 +256,8 @@ static void maximum_sample(ae_sample *s)
 const ae_op ae_op_maximum = {
     .name = "maximum",
     .formula = "the larger of x and y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
+    AE_BINARY_ROW,
     .needs = {AE_IN(0) | AE_IN(1), AE_IN(0) | AE_IN(1)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = maximum_f32, .f64 = maximum_f64, .i64 = maximum_i64},
     .vjp = maximum_vjp,
     .sample = maximum_sample,
@@ -332,11 +285,7 @@ static void step_sample(ae_sample *s)
 const ae_op ae_op_step = {
     .name = "step",
     .formula = "1, 1/2 or 0 where x is above, at or below y",
-    .min_in = 2,
-    .max_in = 2,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_BINARY_ROW,
     .kernel = &(const ae_block_kernel){.f32 = step_f32, .f64 = step_f64},
     .no_vjp = NO_SLOPE,
     .sample = step_sample,
@@ -385,12 +334,8 @@ static void clamp_sample(ae_sample *s)
 const ae_op ae_op_clamp = {
     .name = "clamp",
     .formula = "min(max(x, lo), hi)",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
+    AE_UNARY_ROW,
     .needs = {AE_IN(0)},
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
     .kernel = &(const ae_block_kernel){.f32 = clamp_f32, .f64 = clamp_f64, .i64 = clamp_i64},
     .vjp = clamp_vjp,
     .sample = clamp_sample,
@@ -435,11 +380,7 @@ static void within_sample(ae_sample *s)
 const ae_op ae_op_within = {
     .name = "within",
     .formula = "1 where lo <= x <= hi, else 0",
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
-    .shape = ae_elementwise_shape,
-    .forward = ae_elementwise_forward,
+    AE_UNARY_ROW,
     .kernel = &(const ae_block_kernel){.f32 = within_f32, .f64 = within_f64},
     .no_vjp = NO_SLOPE,
     .sample = within_sample,
