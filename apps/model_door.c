@@ -319,15 +319,55 @@ int ae_door_set_labels(ae_json *config, const ae_labels *labels, ae_err *e)
 
 /* ---- use ------------------------------------------------------------------------------------------------------------------------ */
 
-int64_t ae_door_positions(const ae_door *d)
+static const struct positions {
+    const char *family, *key;
+    int64_t otherwise; /* where the configuration does not say it */
+} position_keys[] = {
+    {"bert", "max_position_embeddings", 512}, {"gpt2", "n_positions", 1024}, {"composed", "max_seq_length", 512}};
+
+static const struct positions *positions_of(const char *family)
 {
-    static const char *const keys[] = {"max_position_embeddings", "n_positions", "max_seq_length"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        if (!ae_json_is_null(ae_json_get(d->config, keys[i]))) {
-            return ae_json_int(d->config, keys[i], 0, NULL);
+    for (size_t i = 0; i < sizeof position_keys / sizeof *position_keys; i++) {
+        if (strcmp(family, position_keys[i].family) == 0) {
+            return &position_keys[i];
         }
     }
-    return strcmp(d->row->name, "bert") == 0 ? 512 : strcmp(d->row->name, "gpt2") == 0 ? 1024 : 0;
+    return NULL;
+}
+
+/* Composed models without a table of positions read sequences of any length. */
+static bool counts_positions(const char *family, const ae_json *config)
+{
+    if (strcmp(family, "composed") != 0) {
+        return true;
+    }
+    const ae_json *list = ae_json_get(config, "embedding");
+    bool counts = false;
+    for (const ae_json *m = ae_json_first(list); m; m = ae_json_next(m)) {
+        const char *name = "";
+        ae_json_value_string(m, &name, NULL);
+        counts = counts || strcmp(name, "pos") == 0 || strcmp(name, "sinusoidalpos") == 0;
+    }
+    return counts;
+}
+
+int64_t ae_family_positions(const char *family, const ae_json *config)
+{
+    const struct positions *p = positions_of(family);
+    return p && counts_positions(family, config) ? ae_json_int(config, p->key, p->otherwise, NULL) : 0;
+}
+
+void ae_family_set_positions(const char *family, ae_json *config, int64_t positions)
+{
+    const struct positions *p = positions_of(family);
+    if (p) {
+        ae_json_set_int(config, p->key, positions);
+    }
+}
+
+int64_t ae_door_positions(const ae_door *d)
+{
+    return ae_family_positions(d->row->name, d->config);
 }
 
 bool ae_door_apart(const ae_door *d)

@@ -56,7 +56,11 @@ AE_API ae_labels *ae_door_labels(const ae_door *d, ae_err *e);
 /* Writes num_labels, id2label and label2id, or those of one score (num_labels 1, problem_type regression). */
 AE_API int ae_door_set_labels(ae_json *config, const ae_labels *labels, ae_err *e);
 
-/* The number of tokens a sequence of the model may have; 0: any. */
+/* The number of tokens a sequence of a family's model may have by its configuration, and setting it; 0: any. */
+AE_API int64_t ae_family_positions(const char *family, const ae_json *config);
+AE_API void ae_family_set_positions(const char *family, ae_json *config, int64_t positions);
+
+/* The same of an open model. */
 AE_API int64_t ae_door_positions(const ae_door *d);
 
 /* Whether the model takes texts apart (s1_ids, s2_ids), not joined (input_ids). */

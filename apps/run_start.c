@@ -128,6 +128,23 @@ static int take_tokenizer(ae_run *run, ae_door *d)
     return d->tokenizer ? 0 : -1;
 }
 
+/* Weights that exist have as many positions as they have: a length that the recipe says gives way, one that was asked
+ * for is refused. */
+static int fit_seq(ae_run *run, const ae_run_start *s, const ae_door *d)
+{
+    int64_t most = ae_family_positions(s->family, d->config), seq = ae_options_int(run->options, "seq");
+    char text[24];
+    if (!s->init || most == 0 || seq <= most) {
+        return 0;
+    }
+    if (ae_options_origin(run->options, "seq") > AE_ORIGIN_RECIPE) {
+        return ae_err_set(&run->error, AE_E_VALUE, "--seq %lld: the model in %s has %lld positions", (long long)seq,
+                          s->init, (long long)most);
+    }
+    snprintf(text, sizeof text, "%lld", (long long)most);
+    return ae_options_set(run->options, "seq", text, AE_ORIGIN_RECIPE, &run->error);
+}
+
 int ae_run_choose(ae_run *run, ae_run_start *s, ae_door *d, const char *stage)
 {
     const char *model = ae_options_text(run->options, "model");
@@ -154,7 +171,10 @@ int ae_run_choose(ae_run *run, ae_run_start *s, ae_door *d, const char *stage)
         s->init = NULL;
         return ae_settings_stored(run, d->settings, AE_ORIGIN_CONFIG);
     }
-    return lay_recipe(run, s, d, stage) != 0 || take_tokenizer(run, d) != 0 ? -1 : ae_settings_model(run, d->config);
+    if (lay_recipe(run, s, d, stage) != 0 || take_tokenizer(run, d) != 0 || ae_settings_model(run, d->config) != 0) {
+        return -1;
+    }
+    return fit_seq(run, s, d);
 }
 
 /* ---- fitting and building ---------------------------------------------------------------------------------------------------- */
@@ -189,18 +209,6 @@ static void set_dropout(ae_run *run, const char *family, ae_json *config)
     }
 }
 
-/* A new model gets as many positions as its sequences are long. */
-static void set_positions(const ae_run_start *s, ae_door *d, int64_t seq)
-{
-    const char *key = strcmp(s->family, "bert") == 0       ? "max_position_embeddings"
-                      : strcmp(s->family, "gpt2") == 0     ? "n_positions"
-                      : strcmp(s->family, "composed") == 0 ? "max_seq_length"
-                                                           : NULL;
-    if (key && !s->init && ae_json_int(d->config, key, 512, NULL) < seq) {
-        ae_json_set_int(d->config, key, seq);
-    }
-}
-
 static int fit_config(ae_run *run, const ae_run_start *s, ae_door *d, const ae_run_needs *needs)
 {
     bool labelled = strcmp(needs->objective, "classes") == 0 || strcmp(needs->objective, "regression") == 0;
@@ -212,7 +220,10 @@ static int fit_config(ae_run *run, const ae_run_start *s, ae_door *d, const ae_r
         }
     }
     set_dropout(run, s->family, d->config);
-    set_positions(s, d, needs->seq);
+    int64_t most = ae_family_positions(s->family, d->config);
+    if (!s->init && most > 0 && most < needs->seq) {
+        ae_family_set_positions(s->family, d->config, needs->seq); /* a new model is as long as its sequences */
+    }
     if (ae_options_text(run->options, "encoder")) {
         ae_json_set_string(d->config, "encoder", ae_options_text(run->options, "encoder"));
     }

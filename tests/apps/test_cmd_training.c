@@ -208,6 +208,22 @@ static void test_finetune_other_families(void **state)
         run("finetune --init @p.h5 --train @train.tsv --steps 3 --batch 4 --seq 16 --progress none -o @q.h5"), 0);
 }
 
+/* Weights have the positions that they have: the recipe's length gives way, a length that was asked for does not. */
+static void test_positions(void **state)
+{
+    (void)state;
+    assert_int_equal(run("pretrain " TINY "--set max_position_embeddings=16 --seq 12 --corpus @corpus.txt --tokenizer "
+                         "@tok.json --steps 2 -o @r.h5"),
+                     0);
+    assert_int_equal(run("finetune --init @r.h5 --train @long.tsv --steps 2 --batch 2 --progress none -o @s.h5"), 0);
+    says("2 cut at 16");
+    assert_int_equal(run("finetune --init @r.h5 --train @long.tsv --steps 2 --seq 32 -o @t.h5"), 2);
+    says("--seq 32: the model in ");
+    says("r.h5 has 16 positions");
+    assert_int_equal(
+        run("finetune --init @p.h5 --train @long.tsv --steps 2 --batch 2 --seq 600 --progress none -o @u.h5"), 0);
+}
+
 static void test_finetune_refuses(void **state)
 {
     (void)state;
@@ -248,6 +264,8 @@ static int make_files(void **state)
                "yes\tfox sees\nno\then fears\nyes\tdog sees\nno\towl fears\n");
     write_file("unseen.tsv", "label\ttext_a\nmaybe\tthe fox\n");
     write_file("nolabel.tsv", "text_a\tnote\nthe fox\tx\n");
+    write_file("long.tsv", "label\ttext_a\nyes\tthe fox sees the dog and the hen and the owl and the fox sees the dog\n"
+                           "no\tthe hen fears the dog and the fox and the owl and the hen fears the dog\n");
     write_file("one.tsv", "label\ttext_a\nyes\tthe fox\nyes\tthe hen\n");
     write_file("scores.tsv", "label\ttext_a\n0.5\tthe fox\n1.5\tthe hen\n2.5\tthe dog\n0\tthe owl\n");
     write_file("pairs.tsv",
@@ -275,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_pretrain_refuses),
         cmocka_unit_test(test_finetune),
         cmocka_unit_test(test_finetune_other_families),
+        cmocka_unit_test(test_positions),
         cmocka_unit_test(test_finetune_refuses),
     };
     return cmocka_run_group_tests(tests, make_files, drop_files);
