@@ -1,0 +1,84 @@
+/* The pool of storages: blocks come back, are lent to smaller wants, and go home to the system. */
+#include "tensor/pool.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { BLOCKS = 20, BLOCK = 1 << 20 };
+
+/* What a step does: takes blocks of one size, touches them, gives them back. */
+static void step(ae_pool *pool, size_t bytes)
+{
+    ae_storage *held[BLOCKS];
+    for (int i = 0; i < BLOCKS; i++) {
+        held[i] = ae_storage_new(pool, bytes);
+        assert_non_null(held[i]);
+        assert_int_equal((uintptr_t)ae_storage_data(held[i]) % 64, 0);
+        memset(ae_storage_data(held[i]), i, bytes);
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+        assert_int_equal(((const unsigned char *)ae_storage_data(held[i]))[bytes - 1], i);
+        ae_storage_drop(held[i]);
+    }
+}
+
+static void equal_steps_ask_the_system_once(void **state)
+{
+    (void)state;
+    ae_pool *pool = ae_pool_new();
+    step(pool, BLOCK);
+    ae_pool_stats first = ae_pool_get_stats(pool);
+    assert_int_equal(first.system_calls, BLOCKS);
+    assert_int_equal(first.held, 0);
+    assert_int_equal(first.peak, (int64_t)BLOCKS * BLOCK);
+    for (int i = 0; i < 50; i++) {
+        step(pool, BLOCK);
+    }
+    ae_pool_stats last = ae_pool_get_stats(pool);
+    assert_int_equal(last.system_calls, first.system_calls);
+    assert_int_equal(last.reserved, first.reserved);
+    ae_pool_free(pool);
+}
+
+/* Batches whose lengths change all the time, as those of texts do, hold little more than the longest of them. */
+static void changing_lengths_share_blocks(void **state)
+{
+    (void)state;
+    ae_pool *pool = ae_pool_new();
+    for (size_t i = 0; i < 400; i++) {
+        step(pool, BLOCK / 2 + i * 7919 * 64 % (BLOCK / 2));
+    }
+    ae_pool_stats stats = ae_pool_get_stats(pool);
+    assert_true(stats.reserved <= 2 * (int64_t)BLOCKS * BLOCK);
+    ae_pool_free(pool);
+}
+
+/* A large block is not spent on a small want. */
+static void small_wants_get_small_blocks(void **state)
+{
+    (void)state;
+    ae_pool *pool = ae_pool_new();
+    step(pool, BLOCK);
+    int64_t large = ae_pool_get_stats(pool).reserved;
+    step(pool, BLOCK / 8);
+    assert_int_equal(ae_pool_get_stats(pool).reserved, large + large / 8);
+    ae_pool_trim(pool);
+    assert_int_equal(ae_pool_get_stats(pool).reserved, 0);
+    step(pool, 1);
+    ae_pool_free(pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_steps_ask_the_system_once),
+        cmocka_unit_test(changing_lengths_share_blocks),
+        cmocka_unit_test(small_wants_get_small_blocks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
