@@ -5,13 +5,7 @@
 static int report(ae_run *run, const ae_tokenizer *t, const ae_tokenizer_files *files)
 {
     if (run->json) {
-        ae_json *object = ae_json_new_object(), *list = ae_json_new_array();
-        for (int i = 0; i < files->n; i++) {
-            ae_json_add(list, NULL, ae_json_new_string(files->path[i]));
-        }
-        ae_json_set_string(object, "kind", ae_tokenizer_kind(t));
-        ae_json_set_int(object, "size", ae_tokenizer_size(t));
-        ae_json_set(object, "files", list);
+        ae_json *object = ae_tokenizer_files_json(t, files);
         return ae_run_print_json(run, object);
     }
     for (int i = 0; i < files->n && !ae_options_flag(run->options, "quiet"); i++) {

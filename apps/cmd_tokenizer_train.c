@@ -172,15 +172,9 @@ static int report(const training_run *r, const ae_tokenizer *t, const ae_tokeniz
     ae_run *run = r->run;
     double seconds = ae_seconds() - r->started;
     if (run->json) {
-        ae_json *object = ae_json_new_object(), *list = ae_json_new_array();
-        for (int i = 0; i < files->n; i++) {
-            ae_json_add(list, NULL, ae_json_new_string(files->path[i]));
-        }
-        ae_json_set_string(object, "kind", ae_tokenizer_kind(t));
-        ae_json_set_int(object, "size", ae_tokenizer_size(t));
+        ae_json *object = ae_tokenizer_files_json(t, files);
         ae_json_set_int(object, "lines", r->lines);
         ae_json_set_double(object, "seconds", seconds);
-        ae_json_set(object, "files", list);
         return ae_run_print_json(run, object);
     }
     if (!ae_options_flag(run->options, "quiet")) {

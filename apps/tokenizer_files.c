@@ -11,6 +11,18 @@
 
 /* ---- the contents ------------------------------------------------------------------------------------------------ */
 
+/* Appends a JSON value's text, on one line or pretty. */
+static int add_json(const ae_json *json, bool pretty, ae_bytes *out, ae_err *e)
+{
+    char *text = ae_json_text(json, pretty, e);
+    if (!text) {
+        return -1;
+    }
+    ae_bytes_add_text(out, text);
+    free(text);
+    return 0;
+}
+
 /* vocab.txt: one token a line, so that no token may hold a line end and no id may lack one. */
 static int check_lines(const ae_tokenizer *t, ae_err *e)
 {
@@ -53,14 +65,9 @@ static int token_object(const ae_tokenizer *t, ae_bytes *out, ae_err *e)
             ae_json_add(object, token, ae_json_new_int(id));
         }
     }
-    char *text = ae_json_text(object, false, e);
+    int status = add_json(object, false, out, e);
     ae_json_free(object);
-    if (!text) {
-        return -1;
-    }
-    ae_bytes_add_text(out, text);
-    free(text);
-    return 0;
+    return status;
 }
 
 /* A merge as tokenizer.json has it: "a b" or ["a", "b"]. */
@@ -126,25 +133,9 @@ static int configuration(const ae_tokenizer *t, const ae_json *json, ae_bytes *o
             ae_json_set_string(object, "eos_token", ae_tokenizer_token(t, id, NULL));
         }
     }
-    char *text = ae_json_text(object, true, e);
+    int status = add_json(object, true, out, e);
     ae_json_free(object);
-    if (!text) {
-        return -1;
-    }
-    ae_bytes_add_text(out, text);
-    free(text);
-    return 0;
-}
-
-static int json_text(const ae_json *json, ae_bytes *out, ae_err *e)
-{
-    char *text = ae_json_text(json, true, e);
-    if (!text) {
-        return -1;
-    }
-    ae_bytes_add_text(out, text);
-    free(text);
-    return 0;
+    return status;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
@@ -207,7 +198,7 @@ static int plan_files(planned *p, const ae_tokenizer *t, const ae_json *json, co
     }
     bool alone = ends_with(output, ".json");
     ae_bytes *whole = plan(p, output, alone ? NULL : "tokenizer.json", e);
-    if (!whole || json_text(json, whole, e)) {
+    if (!whole || add_json(json, true, whole, e)) {
         return -1;
     }
     if (alone) {
@@ -250,4 +241,16 @@ int ae_run_write_tokenizer(ae_run *run, const ae_tokenizer *t, const char *outpu
     }
     ae_json_free(json);
     return status;
+}
+
+ae_json *ae_tokenizer_files_json(const ae_tokenizer *t, const ae_tokenizer_files *files)
+{
+    ae_json *object = ae_json_new_object(), *list = ae_json_new_array();
+    for (int i = 0; i < files->n; i++) {
+        ae_json_add(list, NULL, ae_json_new_string(files->path[i]));
+    }
+    ae_json_set_string(object, "kind", ae_tokenizer_kind(t));
+    ae_json_set_int(object, "size", ae_tokenizer_size(t));
+    ae_json_set(object, "files", list);
+    return object;
 }

@@ -24,4 +24,7 @@ typedef struct ae_tokenizer_files {
  * them exists (without --force), and when a vocabulary file cannot hold the tokens (tokenizer.json holds all). */
 int ae_run_write_tokenizer(ae_run *run, const ae_tokenizer *t, const char *output, ae_tokenizer_files *files);
 
+/* What --json says of them: kind, size, files. The caller's. */
+ae_json *ae_tokenizer_files_json(const ae_tokenizer *t, const ae_tokenizer_files *files);
+
 #endif
