@@ -134,13 +134,6 @@ void ae_bench_model_free(ae_bench_model *b)
 
 /* ---- measuring -------------------------------------------------------------------------------------------------------- */
 
-double ae_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;

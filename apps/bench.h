@@ -2,6 +2,7 @@
 #ifndef AE_APPS_BENCH_H
 #define AE_APPS_BENCH_H
 
+#include "apps/clock.h"
 #include "apps/recipes.h"
 #include "zoo/zoo.h"
 
@@ -21,9 +22,6 @@ typedef struct ae_bench_model {
 AE_API int ae_bench_model_new(ae_bench_model *b, const ae_recipe *recipe, int64_t batch, int64_t seq, bool labels,
                               ae_err *e);
 AE_API void ae_bench_model_free(ae_bench_model *b);
-
-/* Seconds of a steady clock. */
-AE_API double ae_seconds(void);
 
 /* The median of n numbers, which are sorted in place; NaN for none. */
 AE_API double ae_median(double *values, int n);

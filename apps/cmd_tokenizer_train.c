@@ -1,4 +1,4 @@
-#include "apps/bench.h"
+#include "apps/clock.h"
 #include "apps/command_table.h"
 #include "apps/progress.h"
 #include "apps/tokenizer_files.h"

@@ -1,5 +1,7 @@
 #include "apps/optim_settings.h"
 
+#include "apps/clock.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,14 +132,6 @@ int ae_schedule_from_options(ae_run *run, int64_t steps, ae_schedule *schedule)
 }
 
 /* ---- the length of training ---------------------------------------------------------------------------------------------------- */
-
-double ae_parse_duration(const char *text)
-{
-    char *end;
-    double value = strtod(text, &end);
-    double unit = strcmp(end, "h") == 0 ? 3600 : strcmp(end, "m") == 0 ? 60 : strcmp(end, "s") == 0 || !*end ? 1 : NAN;
-    return end > text && value > 0 ? value * unit : (double)NAN;
-}
 
 int ae_budget_from_options(ae_run *run, ae_budget *budget)
 {

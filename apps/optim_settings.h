@@ -33,9 +33,6 @@ typedef struct ae_budget {
 
 AE_API int ae_budget_from_options(ae_run *run, ae_budget *budget);
 
-/* "90", "90s", "30m", "2h", "1.5h" in seconds; NaN for anything else. */
-AE_API double ae_parse_duration(const char *text);
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,5 +1,5 @@
 #include "apps/progress.h"
-#include "apps/bench.h"
+#include "apps/clock.h"
 
 #include <math.h>
 #include <string.h>
@@ -21,19 +21,6 @@ ae_progress ae_progress_begin(const ae_run *run, const char *what)
     }
     p.shown = p.started;
     return p;
-}
-
-void ae_duration(double seconds, char text[32])
-{
-    if (!(seconds >= 0) || seconds > 3.6e8) {
-        snprintf(text, 32, "?");
-    } else if (seconds < 60) {
-        snprintf(text, 32, "%.1fs", seconds);
-    } else if (seconds < 3600) {
-        snprintf(text, 32, "%dm%02ds", (int)seconds / 60, (int)seconds % 60);
-    } else {
-        snprintf(text, 32, "%dh%02dm", (int)(seconds / 3600), (int)(seconds / 60) % 60);
-    }
 }
 
 static int columns(FILE *f)

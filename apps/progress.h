@@ -26,9 +26,6 @@ AE_API void ae_progress_show(ae_progress *p, double done, double all, double fro
 /* Takes the bar away before other lines are printed, and at the end. */
 AE_API void ae_progress_clear(ae_progress *p);
 
-/* A length of time as people write it: "12.3s", "4m05s", "2h11m"; text holds 32 bytes. */
-AE_API void ae_duration(double seconds, char text[32]);
-
 #ifdef __cplusplus
 }
 #endif

@@ -1,6 +1,6 @@
 #include "apps/trainer_internal.h"
 
-#include "apps/bench.h"
+#include "apps/clock.h"
 #include "apps/loss_plot.h"
 #include "apps/stop_signal.h"
 #include "tensor/onednn.h"

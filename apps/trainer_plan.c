@@ -1,7 +1,7 @@
 /* How long a run takes, how often it evaluates and saves, and what it says of itself before it starts. */
 #include "apps/trainer_internal.h"
 
-#include "apps/bench.h"
+#include "apps/clock.h"
 #include "tensor/kernels.h"
 #include "tensor/threads.h"
 

@@ -1,7 +1,7 @@
 /* What a run leaves behind and finds again: weights, optimizer, average, and where it stood. */
 #include "apps/trainer_internal.h"
 
-#include "apps/bench.h"
+#include "apps/clock.h"
 #include "tensor/kernels.h"
 #include "tensor/model_file.h"
 #include "tensor/onednn.h"

@@ -63,6 +63,7 @@ static const ae_dataset toy = {EXAMPLES, "lm", toy_length, toy_collate, toy_free
 /* ---- the program ------------------------------------------------------------------------------------------------------------- */
 
 static int raise_at = -1, refuse_at = -1, savings, evaluations;
+static bool without_dropout;
 
 static int toy_after_step(void *user, const ae_moment *m)
 {
@@ -92,6 +93,10 @@ static int run_toy(ae_run *run)
     static const char config[] = "{\"vocab_size\":11,\"n_positions\":8,\"n_layer\":1,\"n_embd\":8,\"n_head\":2,"
                                  "\"resid_pdrop\":0.1,\"embd_pdrop\":0.1,\"attn_pdrop\":0.1}";
     ae_door d = {.config = ae_json_parse(config, sizeof config - 1, &run->error), .settings = ae_json_new_object()};
+    static const char *const dropouts[] = {"resid_pdrop", "embd_pdrop", "attn_pdrop"};
+    for (int i = 0; i < 3 && without_dropout; i++) {
+        ae_json_set_double(d.config, dropouts[i], 0);
+    }
     const char *resume = ae_options_text(run->options, "resume");
     int status = ae_door_build(run, &d, ae_zoo_for("gpt2", "lm"), 1, false);
     ae_training t = {.run = run,
@@ -104,7 +109,7 @@ static int run_toy(ae_run *run)
     status = status == 0 ? ae_train(&t) : status;
     ae_door_free(&d);
     if (status == 0) {
-        fprintf(run->out, "%s %.4f %lld %lld\n", t.metric, t.best, (long long)t.best_step, (long long)t.step);
+        fprintf(run->out, "%s %.7f %lld %lld\n", t.metric, t.best, (long long)t.best_step, (long long)t.step);
     }
     return status != 0 ? status : t.signal ? 128 + t.signal : 0;
 }
@@ -295,6 +300,26 @@ static void test_killed(void **state)
     assert_int_equal(count_lines(path_of("f.log.jsonl"), "\"kind\":\"step\""), 6);
 }
 
+/* Two rounds of half the data are one round of all: each weighs by the tokens that it predicts, not by its rows. */
+static void test_rounds_are_one_batch(void **state)
+{
+    (void)state;
+    double once, twice;
+    without_dropout = true;
+    assert_int_equal(
+        toy_run("toy --batch 40 --lr 1e-2 --optimizer sgd --schedule constant --steps 5 --progress none -o %s",
+                path_of("s.h5")),
+        0);
+    assert_int_equal(sscanf(out_text, "loss %lf", &once), 1);
+    assert_int_equal(toy_run("toy --batch 20 --accumulate 2 --lr 1e-2 --optimizer sgd --schedule constant --steps 5 "
+                             "--progress none -o %s",
+                             path_of("t.h5")),
+                     0);
+    assert_int_equal(sscanf(out_text, "loss %lf", &twice), 1);
+    without_dropout = false;
+    assert_true(fabs(once - twice) < 2e-6);
+}
+
 static void test_two_writers(void **state)
 {
     (void)state;
@@ -432,6 +457,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_same_seed_same_bytes),
         cmocka_unit_test(test_signal_and_resume),
         cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_rounds_are_one_batch),
         cmocka_unit_test(test_two_writers),
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_patience_and_hooks),
