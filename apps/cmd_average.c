@@ -1,5 +1,5 @@
 #include "apps/command_table.h"
-#include "apps/model_door.h"
+#include "apps/model_bundle.h"
 #include "apps/record_writer.h"
 #include "apps/weights.h"
 
@@ -9,10 +9,10 @@
 
 typedef struct average {
     ae_run *run;
-    ae_door first;  /* its parameters receive the mean */
-    int n;          /* files */
-    double *shares; /* (n), summing to 1 */
-    double **sums;  /* one array a parameter; NULL for integers */
+    ae_bundle first; /* its parameters receive the mean */
+    int n;           /* files */
+    double *shares;  /* (n), summing to 1 */
+    double **sums;   /* one array a parameter; NULL for integers */
     int count;
 } average;
 
@@ -23,7 +23,7 @@ static void average_free(average *a)
     }
     free(a->sums);
     free(a->shares);
-    ae_door_free(&a->first);
+    ae_bundle_free(&a->first);
 }
 
 /* ---- how much each counts --------------------------------------------------------------------------------------------- */
@@ -73,8 +73,8 @@ static int read_shares(average *a)
 static int check_tokenizer(average *a, const char *path)
 {
     char class_name[128];
-    ae_door d = {0};
-    int status = ae_door_peek(a->run, &d, path, class_name);
+    ae_bundle d = {0};
+    int status = ae_bundle_peek(a->run, &d, path, class_name);
     if (status == 0 && strcmp(class_name, a->first.row->class_name) != 0) {
         status = ae_err_set(&a->run->error, AE_E_VALUE, "%s is a %s, the first file a %s", path,
                             *class_name ? class_name : "file that names no class", a->first.row->class_name);
@@ -86,7 +86,7 @@ static int check_tokenizer(average *a, const char *path)
                             "belong together",
                             path);
     }
-    ae_door_free(&d);
+    ae_bundle_free(&d);
     return status;
 }
 
@@ -112,14 +112,14 @@ static int add_model(average *a, const ae_model *m, double share, const char *pa
 static int add_file(average *a, int i)
 {
     const char *path = ae_options_argument(a->run->options, i);
-    ae_door d = {0};
+    ae_bundle d = {0};
     a->run->error_file = path;
     if (check_tokenizer(a, path) != 0) {
         return -1;
     }
-    int status = ae_door_open(a->run, &d, path);
+    int status = ae_bundle_open(a->run, &d, path);
     status = status == 0 ? add_model(a, d.model, a->shares[i], path) : status;
-    ae_door_free(&d);
+    ae_bundle_free(&d);
     a->run->error_file = status == 0 ? NULL : path;
     return status;
 }
@@ -127,7 +127,7 @@ static int add_file(average *a, int i)
 static int begin(average *a)
 {
     const char *path = ae_options_argument(a->run->options, 0);
-    if (ae_door_open(a->run, &a->first, path) != 0) {
+    if (ae_bundle_open(a->run, &a->first, path) != 0) {
         return -1;
     }
     a->count = ae_model_count(a->first.model);
@@ -158,7 +158,7 @@ static int finish(average *a, const char *output)
         ae_json_add(files, NULL, ae_json_new_string(ae_options_argument(a->run->options, i)));
     }
     ae_json_set(a->first.settings, "averaged", files);
-    return ae_door_save(&a->first, output, NULL, NULL, &a->run->error);
+    return ae_bundle_save(&a->first, output, NULL, NULL, &a->run->error);
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------------- */

@@ -112,12 +112,12 @@ static int take(embedding *m, const ae_tensors *outputs, const ae_tensors *seen,
         return ae_err_set(&m->run->error, AE_E_UNSUPPORTED,
                           "%s is a %s and has no pooler; --pooling cls, mean, max "
                           "and last take the states of its tokens",
-                          m->use->path, m->use->door.row->class_name);
+                          m->use->path, m->use->bundle.row->class_name);
     }
     const ae_tensor *states = find_states(m, outputs, seen);
     if (!states || states->ndim != 3) {
         return ae_err_set(&m->run->error, AE_E_UNSUPPORTED, "%s is a %s, which shows no states of its tokens",
-                          m->use->path, m->use->door.row->class_name);
+                          m->use->path, m->use->bundle.row->class_name);
     }
     m->pooling = own ? "mean" : m->pooling;
     return read_states(m, states, lengths, values);
@@ -145,13 +145,13 @@ static int forward(void *self, const ae_tensors *batch, const int64_t *lengths, 
     embedding *m = self;
     ae_graph *g = m->use->graph;
     ae_tensors *outputs = ae_tensors_new(), *seen = ae_tensors_new(), *both = ae_tensors_new();
-    bool pairs = ae_door_apart(&m->use->door) && m->use->door.row->texts != 1;
+    bool pairs = ae_bundle_apart(&m->use->bundle) && m->use->bundle.row->texts != 1;
     int status = outputs && seen && both ? 0 : ae_err_set(&m->run->error, AE_E_MEMORY, "no memory for the states");
     status = status == 0 && pairs ? add_second(both, batch, &m->run->error) : status;
     if (status == 0) {
         ae_graph_observe(g, seen);
         ae_graph_begin(g, AE_EVAL);
-        ae_door_run(&m->use->door, g, pairs ? both : batch, outputs, !m->whole);
+        ae_bundle_run(&m->use->bundle, g, pairs ? both : batch, outputs, !m->whole);
         ae_graph_observe(g, NULL);
         status = take(m, outputs, seen, lengths, values);
     }
@@ -193,8 +193,8 @@ static int probe(embedding *m, int64_t *width)
     ae_err *e = &m->run->error;
     ae_tensors *batch = ae_tensors_new();
     ae_text_values values = {.rows = 1};
-    bool apart = ae_door_apart(&m->use->door);
-    int32_t cls = ae_tokenizer_role(m->use->door.tokenizer, AE_TOKEN_CLS);
+    bool apart = ae_bundle_apart(&m->use->bundle);
+    int32_t cls = ae_tokenizer_role(m->use->bundle.tokenizer, AE_TOKEN_CLS);
     int64_t id = cls >= 0 ? cls : 0, length = 1;
     int status = batch ? add_one(batch, apart ? "s1_ids" : "input_ids", 2, id, e) : -1;
     status = status == 0 ? add_one(batch, apart ? "s1_lengths" : "attention_mask", apart ? 1 : 2, 1, e) : status;

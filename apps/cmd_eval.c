@@ -79,11 +79,11 @@ static int run_table(evaluation *v, const ae_table *table, const ae_labels *labe
     bool scores = strcmp(v->use->objective, "regression") == 0;
     ae_labelled_options options = {.objective = v->use->objective,
                                    .seq = v->use->seq,
-                                   .layout = ae_door_apart(&v->use->door) ? AE_LAYOUT_APART : AE_LAYOUT_JOINED};
+                                   .layout = ae_bundle_apart(&v->use->bundle) ? AE_LAYOUT_APART : AE_LAYOUT_JOINED};
     ae_labelled_report report = {0};
     ae_evaluation x = {0};
-    ae_dataset *d = ae_labelled_new(table, v->use->door.tokenizer, labels, &options, &report, &v->run->error);
-    int status = d ? ae_evaluate(&v->use->door, v->use->graph, d, v->batch, &x, &v->run->error) : -1;
+    ae_dataset *d = ae_labelled_new(table, v->use->bundle.tokenizer, labels, &options, &report, &v->run->error);
+    int status = d ? ae_evaluate(&v->use->bundle, v->use->graph, d, v->batch, &x, &v->run->error) : -1;
     if (status == 0 && report.cut > 0 && !ae_options_flag(v->run->options, "quiet")) {
         fprintf(v->run->log, "%lld of %lld examples had more than %lld tokens and were cut (--seq)\n",
                 (long long)report.cut, (long long)table->count, (long long)v->use->seq);
@@ -132,14 +132,14 @@ static int eval_table(evaluation *v, const char *path)
 static int check_instances(evaluation *v, const ae_dataset *d, const ae_tokenizer *t, const char *path)
 {
     bool lm = strcmp(v->use->objective, "lm") == 0;
-    if (t && ae_tokenizer_hash(t) != ae_tokenizer_hash(v->use->door.tokenizer)) {
+    if (t && ae_tokenizer_hash(t) != ae_tokenizer_hash(v->use->bundle.tokenizer)) {
         return ae_err_set(&v->run->error, AE_E_VALUE, "%s was built with another tokenizer than the model's", path);
     }
     if ((strcmp(d->objective, "lm") == 0) != lm) {
         return ae_err_set(&v->run->error, AE_E_VALUE, "%s holds instances for %s, the model learned %s", path,
                           d->objective, v->use->objective);
     }
-    int64_t positions = ae_door_positions(&v->use->door), longest = 0;
+    int64_t positions = ae_bundle_positions(&v->use->bundle), longest = 0;
     for (int64_t i = 0; i < d->count && !lm; i++) {
         longest = d->length(d, i) > longest ? d->length(d, i) : longest;
     }
@@ -194,7 +194,7 @@ static int eval_text(evaluation *v, const char *const *paths, int n)
     close(file);
     ae_run *run = v->run;
     int status = strcmp(paths[0], "-") == 0 ? 0 : ae_text_size_of(run, paths, n, &size);
-    status = status == 0 ? ae_instance_build(run, paths, n, v->use->door.tokenizer, v->use->objective, path, &report)
+    status = status == 0 ? ae_instance_build(run, paths, n, v->use->bundle.tokenizer, v->use->objective, path, &report)
                          : status;
     status = status == 0 ? eval_instances(v, path, size) : status;
     unlink(path);
@@ -241,7 +241,7 @@ static int eval_data(evaluation *v)
     }
     if (labelled && !test) {
         return ae_err_set(&v->run->error, AE_E_VALUE, "%s is a %s: --test FILE names a labelled table to test it on",
-                          v->use->path, v->use->door.row->class_name);
+                          v->use->path, v->use->bundle.row->class_name);
     }
     if (labelled) {
         return eval_table(v, test);

@@ -23,7 +23,7 @@ typedef struct filler {
 /* A token as it reads; "" when it cannot be read. The caller frees it. */
 static char *token_text(const filler *f, int32_t id)
 {
-    char *text = ae_tokenizer_decode(f->use->door.tokenizer, &id, 1, false, NULL, NULL);
+    char *text = ae_tokenizer_decode(f->use->bundle.tokenizer, &id, 1, false, NULL, NULL);
     return text ? text : strdup("");
 }
 
@@ -53,7 +53,7 @@ static int show_mask(void *self, int64_t text, int64_t place, const float *logit
     filler *f = self;
     int64_t at = f->masked.places[place], n;
     (void)text;
-    n = ae_masked_candidates(f->use->door.tokenizer, logits, v, f->top, f->best);
+    n = ae_masked_candidates(f->use->bundle.tokenizer, logits, v, f->top, f->best);
     ae_json *o = f->masks ? ae_json_new_object() : NULL, *list = f->masks ? ae_json_new_array() : NULL;
     if (!f->masks && (f->texts > 0 || place > 0)) {
         fprintf(f->run->out, "\n");
@@ -86,7 +86,7 @@ static int find_masks(filler *f, const ae_encoding *x, int32_t mask, const char 
     if (f->masked.n_places > 0) {
         return 0;
     }
-    const char *spelled = ae_tokenizer_token(f->use->door.tokenizer, mask, NULL);
+    const char *spelled = ae_tokenizer_token(f->use->bundle.tokenizer, mask, NULL);
     return ae_err_set(&f->run->error, AE_E_VALUE, "%s: there is no mask%s; write %s where a word is missing", where,
                       x->dropped > 0 ? " among the tokens that the model can read at once (--seq)" : "",
                       spelled ? spelled : "the mask token");
@@ -96,7 +96,7 @@ static int fill_text(filler *f, const char *text, size_t bytes, const char *wher
 {
     ae_encode_options options = {.special = f->use->special, .max_length = f->use->seq};
     int32_t mask = ae_use_role(f->run, f->use, AE_TOKEN_MASK);
-    if (mask < 0 || ae_tokenizer_encode(f->use->door.tokenizer, text, bytes, &options, x, &f->run->error) != 0) {
+    if (mask < 0 || ae_tokenizer_encode(f->use->bundle.tokenizer, text, bytes, &options, x, &f->run->error) != 0) {
         return -1;
     }
     f->text = text;

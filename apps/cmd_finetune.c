@@ -77,7 +77,7 @@ static bool looks_like_scores(const ae_table *t)
     return fraction;
 }
 
-static int choose_task(ae_run *run, task *t, const ae_door *d, const ae_run_start *start)
+static int choose_task(ae_run *run, task *t, const ae_bundle *d, const ae_run_start *start)
 {
     const char *objective = ae_options_text(run->options, "objective");
     t->regression =
@@ -89,7 +89,7 @@ static int choose_task(ae_run *run, task *t, const ae_door *d, const ae_run_star
     if (t->regression) {
         return 0;
     }
-    t->labels = start->resume ? ae_door_labels(d, &run->error) : ae_labels_of(t->tables[TRAIN], &run->error);
+    t->labels = start->resume ? ae_bundle_labels(d, &run->error) : ae_labels_of(t->tables[TRAIN], &run->error);
     if (t->labels && t->labels->count < 2) {
         return ae_err_set(&run->error, AE_E_VALUE, "%s has the single label \"%s\"; a classifier needs two",
                           t->tables[TRAIN]->path, t->labels->names[0]);
@@ -97,7 +97,7 @@ static int choose_task(ae_run *run, task *t, const ae_door *d, const ae_run_star
     return t->labels ? 0 : -1;
 }
 
-static int make_datasets(ae_run *run, task *t, const ae_door *d, bool apart)
+static int make_datasets(ae_run *run, task *t, const ae_bundle *d, bool apart)
 {
     ae_labelled_options options = {.objective = t->regression ? "regression" : "classes",
                                    .seq = ae_options_int(run->options, "seq"),
@@ -127,10 +127,10 @@ static int make_datasets(ae_run *run, task *t, const ae_door *d, bool apart)
 static int test_best(ae_run *run, const ae_training *t, const task *tables, double *loss, double *value)
 {
     char path[AE_RUN_PATH];
-    ae_door best = {0};
+    ae_bundle best = {0};
     ae_evaluation x = {0};
     ae_graph *g = ae_graph_new();
-    int status = g && ae_train_best_path(t, path, &run->error) == 0 ? ae_door_open(run, &best, path) : -1;
+    int status = g && ae_train_best_path(t, path, &run->error) == 0 ? ae_bundle_open(run, &best, path) : -1;
     if (status == 0) {
         status = ae_evaluate(&best, g, tables->data[TEST], ae_options_int(run->options, "batch"), &x, &run->error);
     }
@@ -138,7 +138,7 @@ static int test_best(ae_run *run, const ae_training *t, const task *tables, doub
     *value = status == 0 ? ae_evaluation_metric(&x, t->metric) : (double)NAN;
     ae_evaluation_free(&x);
     ae_graph_free(g);
-    ae_door_free(&best);
+    ae_bundle_free(&best);
     return status;
 }
 
@@ -164,7 +164,7 @@ static int print_result(ae_run *run, const ae_training *t, double test_loss, dou
 
 /* ---- one run ---------------------------------------------------------------------------------------------------------------------- */
 
-static int prepare(ae_run *run, ae_run_start *start, ae_door *door, task *t, const char *output, uint64_t seed)
+static int prepare(ae_run *run, ae_run_start *start, ae_bundle *bundle, task *t, const char *output, uint64_t seed)
 {
     if (!output) {
         return ae_err_set(&run->error, AE_E_MISSING, "where to? -o RUN.h5 names the files of the run");
@@ -172,39 +172,39 @@ static int prepare(ae_run *run, ae_run_start *start, ae_door *door, task *t, con
     if (ae_run_refuse(run, output, start->resume) != 0 || open_tables(run, t) != 0) {
         return -1;
     }
-    if (!door->tokenizer) {
+    if (!bundle->tokenizer) {
         return ae_err_set(&run->error, AE_E_MISSING,
                           "text needs a tokenizer: --tokenizer PATH, or --init FILE that brings one");
     }
-    if (choose_task(run, t, door, start) != 0) {
+    if (choose_task(run, t, bundle, start) != 0) {
         return -1;
     }
     ae_run_needs needs = {.objective = t->regression ? "regression" : "classes",
                           .texts = t->tables[TRAIN]->pairs ? 2 : 1,
                           .seq = ae_options_int(run->options, "seq"),
                           .labels = t->labels};
-    if (ae_run_build(run, start, door, &needs, seed) != 0) {
+    if (ae_run_build(run, start, bundle, &needs, seed) != 0) {
         return -1;
     }
-    return make_datasets(run, t, door, ae_door_apart(door));
+    return make_datasets(run, t, bundle, ae_bundle_apart(bundle));
 }
 
 static int run_once(ae_run *run, const char *output, uint64_t seed, ae_training *result, double *score)
 {
     ae_run_start start;
-    ae_door door = {0};
+    ae_bundle bundle = {0};
     task t = {0};
     double test_loss = (double)NAN, test = (double)NAN;
-    int status = ae_run_choose(run, &start, &door, "finetune");
+    int status = ae_run_choose(run, &start, &bundle, "finetune");
     if (status == 0 && ae_options_flag(run->options, "print-config")) {
-        status = ae_run_print_json(run, ae_settings_json(run, door.config));
-        ae_door_free(&door);
+        status = ae_run_print_json(run, ae_settings_json(run, bundle.config));
+        ae_bundle_free(&bundle);
         return status;
     }
     output = output ? output : start.resume;
-    status = status == 0 ? prepare(run, &start, &door, &t, output, seed) : status;
+    status = status == 0 ? prepare(run, &start, &bundle, &t, output, seed) : status;
     *result = (ae_training){.run = run,
-                            .door = &door,
+                            .bundle = &bundle,
                             .train = t.data[TRAIN],
                             .valid = t.data[VALID],
                             .output = output,
@@ -218,8 +218,8 @@ static int run_once(ae_run *run, const char *output, uint64_t seed, ae_training 
     status = status == 0 && !dry ? print_result(run, result, test_loss, test, tested) : status;
     *score = tested ? test : isnan(result->best) ? result->last_loss : result->best;
     free_task(&t);
-    ae_door_free(&door);
-    result->door = NULL;
+    ae_bundle_free(&bundle);
+    result->bundle = NULL;
     return status;
 }
 

@@ -53,9 +53,9 @@ static int read_options(writer *w)
         return ae_err_set(&w->run->error, AE_E_VALUE,
                           "--temperature 0 takes the likeliest token; --top-k and --top-p are for drawing");
     }
-    if (w->beams > 1 && !w->use->door.row->decoder) {
+    if (w->beams > 1 && !w->use->bundle.row->decoder) {
         return ae_err_set(&w->run->error, AE_E_UNSUPPORTED, "%s is a %s, which keeps no cache that beams could share",
-                          w->use->path, w->use->door.row->class_name);
+                          w->use->path, w->use->bundle.row->class_name);
     }
     w->options = (ae_generate_options){
         .max_new_tokens = ae_options_int(o, "length"),
@@ -83,7 +83,7 @@ static int read_options(writer *w)
 /* A table of words may have more rows than there are tokens. */
 static int ban_nameless(writer *w)
 {
-    const ae_tokenizer *t = w->use->door.tokenizer;
+    const ae_tokenizer *t = w->use->bundle.tokenizer;
     int64_t v = w->decoder.vocab_size, n = 0;
     w->nameless = malloc((size_t)(v + 1) * sizeof *w->nameless);
     w->nameless_ids = malloc((size_t)(v + 1) * sizeof *w->nameless_ids);
@@ -107,7 +107,7 @@ static int ban_nameless(writer *w)
 /* The prompt's tokens (number, T) for as many continuations. */
 static ae_tensor *encode(writer *w, const char *prompt, ae_encoding *x)
 {
-    const ae_tokenizer *t = w->use->door.tokenizer;
+    const ae_tokenizer *t = w->use->bundle.tokenizer;
     int32_t cls = ae_tokenizer_role(t, AE_TOKEN_CLS);
     x->no_offsets = true;
     if (ae_tokenizer_encode(t, prompt, strlen(prompt), NULL, x, &w->run->error) != 0) {
@@ -165,7 +165,7 @@ static int new_texts(writer *w, const ae_encoding *prompt)
     w->texts = calloc((size_t)w->number, sizeof(ae_text_stream *));
     w->counts = calloc((size_t)w->number, sizeof *w->counts);
     for (int64_t i = 0; i < w->number && w->texts && w->counts; i++) {
-        w->texts[i] = ae_text_stream_new(w->use->door.tokenizer, prompt->ids, prompt->count, w->stops, w->n_stops, e);
+        w->texts[i] = ae_text_stream_new(w->use->bundle.tokenizer, prompt->ids, prompt->count, w->stops, w->n_stops, e);
         if (!w->texts[i]) {
             return -1;
         }
@@ -306,7 +306,7 @@ static int answer_all(writer *w)
 static int generate(ae_run *run, writer *w)
 {
     static const char *const wanted[] = {"lm", NULL};
-    const ae_door *d = &w->use->door;
+    const ae_bundle *d = &w->use->bundle;
     if (ae_use_need(run, w->use, wanted, "head of a language model") != 0) {
         return -1;
     }

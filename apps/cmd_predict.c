@@ -95,7 +95,7 @@ static int forward(void *self, const ae_tensors *batch, const int64_t *lengths, 
     ae_tensors *outputs = ae_tensors_new();
     (void)lengths;
     ae_graph_begin(g, AE_EVAL);
-    ae_door_run(&p->use->door, g, batch, outputs, false);
+    ae_bundle_run(&p->use->bundle, g, batch, outputs, false);
     const ae_tensor *logits = ae_tensors_get(outputs, "logits");
     bool fits = ae_ok(g) && logits && ae_numel(logits) == values->rows * p->classes;
     values->width = p->classes;
@@ -197,7 +197,7 @@ static int predict(ae_run *run, prediction *p, ae_records **records)
     if (ae_use_need(run, p->use, wanted, "head for classes or scores") != 0) {
         return -1;
     }
-    ae_problem_read(p->use->door.config, &p->problem, &p->classes, &run->error);
+    ae_problem_read(p->use->bundle.config, &p->problem, &p->classes, &run->error);
     if (run->error.code || name_labels(p) != 0 || open_writer(p) != 0) {
         return -1;
     }

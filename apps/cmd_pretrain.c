@@ -33,7 +33,7 @@ static bool is_instances(const char *path)
     return n > 3 && strcmp(path + n - 3, ".h5") == 0;
 }
 
-static int agree(ae_run *run, const ae_door *d, const ae_tokenizer *t, const char *path)
+static int agree(ae_run *run, const ae_bundle *d, const ae_tokenizer *t, const char *path)
 {
     if (d->tokenizer && t && ae_tokenizer_hash(d->tokenizer) != ae_tokenizer_hash(t)) {
         return ae_err_set(&run->error, AE_E_VALUE,
@@ -46,7 +46,7 @@ static int agree(ae_run *run, const ae_door *d, const ae_tokenizer *t, const cha
 }
 
 /* Opens instances; the first file of a run brings its tokenizer and objective where nothing else did. */
-static ae_dataset *open_instances(ae_run *run, source *s, ae_door *d, const char *path)
+static ae_dataset *open_instances(ae_run *run, source *s, ae_bundle *d, const char *path)
 {
     ae_tokenizer *t = NULL;
     ae_dataset *data = ae_instances_open(path, NULL, NULL, &t, &run->error);
@@ -72,7 +72,7 @@ static ae_dataset *open_instances(ae_run *run, source *s, ae_door *d, const char
 }
 
 /* Builds RUN.<what> from text and opens it. */
-static ae_dataset *build(ae_run *run, source *s, ae_door *d, const char *const *paths, int n, const char *output,
+static ae_dataset *build(ae_run *run, source *s, ae_bundle *d, const char *const *paths, int n, const char *output,
                          const char *what)
 {
     char path[AE_RUN_PATH];
@@ -88,7 +88,7 @@ static ae_dataset *build(ae_run *run, source *s, ae_door *d, const char *const *
     return open_instances(run, s, d, path);
 }
 
-static int open_train(ae_run *run, source *s, ae_door *d, const char *output)
+static int open_train(ae_run *run, source *s, ae_bundle *d, const char *output)
 {
     const char *paths[MOST_PATHS];
     const char *data = ae_options_text(run->options, "data");
@@ -103,7 +103,7 @@ static int open_train(ae_run *run, source *s, ae_door *d, const char *output)
     return s->train ? 0 : -1;
 }
 
-static int open_valid(ae_run *run, source *s, ae_door *d, const char *output)
+static int open_valid(ae_run *run, source *s, ae_bundle *d, const char *output)
 {
     const char *valid = ae_options_text(run->options, "valid");
     if (!valid) {
@@ -133,7 +133,7 @@ static const char *objective_of(const ae_run_start *start, const ae_json *config
     return is_language(objective) ? objective : strcmp(start->family, "gpt2") == 0 ? "lm" : "mlm";
 }
 
-static void choose_objective(const ae_run *run, const ae_run_start *start, const ae_door *d, source *s)
+static void choose_objective(const ae_run *run, const ae_run_start *start, const ae_bundle *d, source *s)
 {
     const char *asked = ae_options_text(run->options, "objective");
     const char *stored = ae_json_string(d->settings, "objective", NULL, NULL);
@@ -162,7 +162,7 @@ static int check_objective(ae_run *run, const source *s)
 
 /* ---- one run ---------------------------------------------------------------------------------------------------------------------- */
 
-static int print_config(ae_run *run, const ae_door *d)
+static int print_config(ae_run *run, const ae_bundle *d)
 {
     return ae_run_print_json(run, ae_settings_json(run, d->config));
 }
@@ -186,16 +186,16 @@ static int run_once(ae_run *run, const char *output, uint64_t seed, ae_training 
 {
     const char *beside = ae_options_text(run->options, "output"); /* runs of several seeds share their instances */
     ae_run_start start;
-    ae_door door = {0};
+    ae_bundle bundle = {0};
     source s = {.objective = ""};
-    int status = ae_run_choose(run, &start, &door, "pretrain");
+    int status = ae_run_choose(run, &start, &bundle, "pretrain");
     if (status == 0) {
-        choose_objective(run, &start, &door, &s);
+        choose_objective(run, &start, &bundle, &s);
         status = check_objective(run, &s);
     }
     if (status == 0 && ae_options_flag(run->options, "print-config")) {
-        status = print_config(run, &door);
-        ae_door_free(&door);
+        status = print_config(run, &bundle);
+        ae_bundle_free(&bundle);
         return status;
     }
     output = output ? output : start.resume;
@@ -204,12 +204,12 @@ static int run_once(ae_run *run, const char *output, uint64_t seed, ae_training 
         status = ae_err_set(&run->error, AE_E_MISSING, "where to? -o RUN.h5 names the files of the run");
     }
     status = status == 0 ? ae_run_refuse(run, output, start.resume) : status;
-    status = status == 0 ? open_train(run, &s, &door, beside) : status;
-    status = status == 0 ? open_valid(run, &s, &door, beside) : status;
+    status = status == 0 ? open_train(run, &s, &bundle, beside) : status;
+    status = status == 0 ? open_valid(run, &s, &bundle, beside) : status;
     ae_run_needs needs = {.objective = s.objective, .seq = ae_options_int(run->options, "seq")};
-    status = status == 0 ? ae_run_build(run, &start, &door, &needs, seed) : status;
+    status = status == 0 ? ae_run_build(run, &start, &bundle, &needs, seed) : status;
     *result = (ae_training){.run = run,
-                            .door = &door,
+                            .bundle = &bundle,
                             .train = s.train,
                             .valid = s.valid,
                             .output = output,
@@ -221,8 +221,8 @@ static int run_once(ae_run *run, const char *output, uint64_t seed, ae_training 
     }
     *score = isnan(result->best) ? result->last_loss : result->best;
     free_source(&s);
-    ae_door_free(&door);
-    result->door = NULL;
+    ae_bundle_free(&bundle);
+    result->bundle = NULL;
     return status;
 }
 

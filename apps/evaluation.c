@@ -96,14 +96,14 @@ static int keep(ae_evaluation *x, const ae_dataset *d, const ae_tensors *batch, 
     return 0;
 }
 
-static int run_batch(const ae_door *door, ae_graph *g, const ae_dataset *d, const ae_tensors *batch, int64_t at,
+static int run_batch(const ae_bundle *bundle, ae_graph *g, const ae_dataset *d, const ae_tensors *batch, int64_t at,
                      ae_evaluation *x, double *sum, ae_err *e)
 {
     bool language = strcmp(d->objective, "lm") == 0 || strncmp(d->objective, "mlm", 3) == 0;
     int64_t n = ae_batch_predictions(d, batch);
     ae_tensors *outputs = ae_tensors_new();
     ae_graph_begin(g, AE_EVAL);
-    ae_tensor *loss = ae_door_run(door, g, batch, outputs, language);
+    ae_tensor *loss = ae_bundle_run(bundle, g, batch, outputs, language);
     int status = ae_ok(g) ? 0 : ae_err_set(e, ae_graph_error(g)->code, "%s", ae_graph_error(g)->message);
     if (status == 0 && loss && n > 0) {
         *sum += ae_item(loss) * (double)n;
@@ -114,7 +114,7 @@ static int run_batch(const ae_door *door, ae_graph *g, const ae_dataset *d, cons
     return status;
 }
 
-int ae_evaluate(const ae_door *door, ae_graph *g, const ae_dataset *d, int64_t batch, ae_evaluation *x, ae_err *e)
+int ae_evaluate(const ae_bundle *bundle, ae_graph *g, const ae_dataset *d, int64_t batch, ae_evaluation *x, ae_err *e)
 {
     ae_batch_plan plan = {.batch = batch, .seed = 1, .shuffle = false};
     ae_batches *batches = ae_batches_new(d, &plan, e);
@@ -123,7 +123,7 @@ int ae_evaluate(const ae_door *door, ae_graph *g, const ae_dataset *d, int64_t b
     int status = batches ? 0 : -1;
     for (int64_t i = 0; i < n && status == 0; i++) {
         ae_tensors *b = ae_batches_get(batches, i, e);
-        status = b ? run_batch(door, g, d, b, at, x, &sum, e) : -1;
+        status = b ? run_batch(bundle, g, d, b, at, x, &sum, e) : -1;
         at += b ? ids_of(b)->shape[0] : 0;
         ae_tensors_free(b);
     }

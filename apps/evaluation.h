@@ -2,7 +2,7 @@
 #ifndef AE_APPS_EVALUATION_H
 #define AE_APPS_EVALUATION_H
 
-#include "apps/model_door.h"
+#include "apps/model_bundle.h"
 #include "datasets/dataset.h"
 
 #ifdef __cplusplus
@@ -30,7 +30,7 @@ AE_API int64_t ae_batch_tokens(const ae_tensors *batch);
 
 /* Runs the model over the dataset in its order (masks of dynamic masking are the same every time). `batch` sequences at
  * once. Returns 0, or -1 and e. */
-AE_API int ae_evaluate(const ae_door *door, ae_graph *g, const ae_dataset *d, int64_t batch, ae_evaluation *x,
+AE_API int ae_evaluate(const ae_bundle *bundle, ae_graph *g, const ae_dataset *d, int64_t batch, ae_evaluation *x,
                        ae_err *e);
 
 /* The argmax of each example's logits; predicted holds x->examples numbers. */

@@ -84,7 +84,7 @@ static int check_item(void *self, int64_t text, int64_t place, const float *logi
     if (place > 0 || s->truth[text] < 0) {
         return 0;
     }
-    int64_t n = ae_masked_candidates(s->use->door.tokenizer, logits, v, s->top, s->best);
+    int64_t n = ae_masked_candidates(s->use->bundle.tokenizer, logits, v, s->top, s->best);
     for (int64_t i = 0; i < n; i++) {
         s->found += s->best[i].id == s->truth[text];
     }
@@ -145,7 +145,7 @@ static int take_line(score *s, const ae_line *line)
 {
     ae_encode_options options = {.special = s->use->special, .max_length = s->use->seq, .keep_added = true};
     const ae_encoding *x = &s->x;
-    if (ae_tokenizer_encode(s->use->door.tokenizer, line->text, line->bytes, &options, &s->x, &s->run->error) != 0) {
+    if (ae_tokenizer_encode(s->use->bundle.tokenizer, line->text, line->bytes, &options, &s->x, &s->run->error) != 0) {
         return -1;
     }
     s->lines++;
@@ -237,7 +237,7 @@ static int print_json(const score *s, const int32_t *ids, int64_t n, int64_t gue
     ae_json *o = ae_json_new_object(), *words = ae_json_new_array();
     double all = (double)s->masked;
     for (int64_t i = 0; i < n; i++) {
-        ae_json_add(words, NULL, ae_json_new_string(ae_tokenizer_token(s->use->door.tokenizer, ids[i], NULL)));
+        ae_json_add(words, NULL, ae_json_new_string(ae_tokenizer_token(s->use->bundle.tokenizer, ids[i], NULL)));
     }
     ae_json_set_int(o, "words", s->words);
     ae_json_set_int(o, "masked", s->masked);
@@ -268,7 +268,7 @@ static int print_result(const score *s, const int32_t *ids, int64_t n)
     fprintf(out, "the %lld %s frequent words     %lld (%.1f %%):", (long long)n, s->skip > 0 ? "next" : "most",
             (long long)guessed, 100 * (double)guessed / all);
     for (int64_t i = 0; i < n; i++) {
-        fprintf(out, " %s", ae_tokenizer_token(s->use->door.tokenizer, ids[i], NULL));
+        fprintf(out, " %s", ae_tokenizer_token(s->use->bundle.tokenizer, ids[i], NULL));
     }
     fprintf(out, "\n");
     if (guessed > 0) {
@@ -319,7 +319,7 @@ int ae_fill_score(ae_run *run, const ae_use *use, const char *path)
                .every = ae_options_int(run->options, "every"),
                .skip = ae_options_int(run->options, "skip-frequent"),
                .mask = ae_use_role(run, use, AE_TOKEN_MASK),
-               .size = ae_tokenizer_size(use->door.tokenizer)};
+               .size = ae_tokenizer_size(use->bundle.tokenizer)};
     s.counts = calloc((size_t)s.size + 1, sizeof *s.counts);
     s.best = malloc((size_t)s.top * sizeof *s.best);
     s.ranked = malloc((size_t)(s.top + s.skip) * sizeof *s.ranked);

@@ -75,7 +75,7 @@ static int run_batch(tally *t, const ae_tensors *batch)
     ae_tensors *outputs = ae_tensors_new();
     const ae_tensor *logits = NULL;
     ae_graph_begin(g, AE_EVAL);
-    ae_door_run(&t->use->door, g, batch, outputs, !t->everywhere);
+    ae_bundle_run(&t->use->bundle, g, batch, outputs, !t->everywhere);
     for (int i = 0; i < 3 && !logits; i++) {
         logits = ae_tensors_get(outputs, names[i]);
     }
@@ -97,7 +97,7 @@ static int run_batch(tally *t, const ae_tensors *batch)
 /* How many sequences keep the logits of every position in bounds. */
 static int64_t bounded(const ae_use *use, int64_t batch)
 {
-    double row = 4.0 * (double)use->seq * (double)ae_tokenizer_size(use->door.tokenizer);
+    double row = 4.0 * (double)use->seq * (double)ae_tokenizer_size(use->bundle.tokenizer);
     return (int64_t)fmax(1, fmin((double)batch, logits_bytes / row));
 }
 

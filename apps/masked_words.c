@@ -24,7 +24,7 @@ static ae_tensors *make_batch(const ae_use *use, const ae_masked_text *texts, in
 {
     ae_tensors *batch = ae_tensors_new();
     ae_tensor *ids, *mask, *types, *marks = NULL;
-    int32_t pad = ae_tokenizer_role(use->door.tokenizer, AE_TOKEN_PAD);
+    int32_t pad = ae_tokenizer_role(use->bundle.tokenizer, AE_TOKEN_PAD);
     int64_t length = 1;
     for (int64_t i = 0; i < n; i++) {
         length = texts[i].count > length ? texts[i].count : length;
@@ -89,7 +89,7 @@ static int run_batch(visitor *x, const ae_masked_text *texts, int64_t first, int
     int status = batch && outputs ? 0 : -1;
     if (status == 0) {
         ae_graph_begin(g, AE_EVAL);
-        ae_door_run(&x->use->door, g, batch, outputs, !x->everywhere);
+        ae_bundle_run(&x->use->bundle, g, batch, outputs, !x->everywhere);
         for (int i = 0; i < 3 && !logits; i++) {
             logits = ae_tensors_get(outputs, names[i]);
         }
@@ -112,7 +112,7 @@ int ae_masked_run(ae_run *run, const ae_use *use, const ae_masked_text *texts, i
     for (int64_t i = 0; i < n; i++) {
         longest = texts[i].count > longest ? texts[i].count : longest;
     }
-    double row = 4.0 * (double)longest * (double)ae_tokenizer_size(use->door.tokenizer);
+    double row = 4.0 * (double)longest * (double)ae_tokenizer_size(use->bundle.tokenizer);
     int64_t rows = (int64_t)fmax(1, fmin(MOST_ROWS, logits_bytes / row));
     for (int64_t i = 0; i < n; i += rows) {
         if (run_batch(&x, texts, i, n - i < rows ? n - i : rows) != 0) {

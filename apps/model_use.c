@@ -9,7 +9,7 @@ enum { SEQ_WITHOUT_LIMIT = 512 }; /* for models that take sequences of any lengt
 
 void ae_use_free(ae_use *use)
 {
-    ae_door_free(&use->door);
+    ae_bundle_free(&use->bundle);
     ae_graph_free(use->graph);
     memset(use, 0, sizeof *use);
 }
@@ -17,7 +17,7 @@ void ae_use_free(ae_use *use)
 /* ---- what the model is ---------------------------------------------------------------------------------------------- */
 
 /* A composed model's row trains on anything; its settings say on what it was trained. */
-static const char *objective_of(const ae_door *d)
+static const char *objective_of(const ae_bundle *d)
 {
     ae_err ignored = {0};
     const char *objective = d->row->objective;
@@ -55,7 +55,7 @@ static int take_stored(ae_run *run, const ae_json *stored)
 
 static int check_tokenizer(ae_run *run, const ae_use *use)
 {
-    const ae_door *d = &use->door;
+    const ae_bundle *d = &use->bundle;
     if (!d->tokenizer) {
         return ae_err_set(&run->error, AE_E_MISSING,
                           "%s holds no tokenizer; give the one that it was trained with: --tokenizer PATH", use->path);
@@ -71,7 +71,7 @@ static int check_tokenizer(ae_run *run, const ae_use *use)
 
 static int choose_length(ae_run *run, ae_use *use)
 {
-    int64_t positions = ae_door_positions(&use->door);
+    int64_t positions = ae_bundle_positions(&use->bundle);
     int64_t seq = ae_options_has(run->options, "seq") ? ae_options_int(run->options, "seq") : 0;
     use->seq = seq > 0 ? seq : positions > 0 ? positions : SEQ_WITHOUT_LIMIT;
     if (positions > 0 && use->seq > positions) {
@@ -96,15 +96,15 @@ static int make_graph(ae_run *run, ae_use *use)
 int ae_use_open(ae_run *run, ae_use *use)
 {
     use->path = ae_options_argument(run->options, 0);
-    if (ae_door_open(run, &use->door, use->path) != 0) {
+    if (ae_bundle_open(run, &use->bundle, use->path) != 0) {
         return -1;
     }
     run->error_file = use->path;
-    if (take_stored(run, use->door.settings) != 0 || check_tokenizer(run, use) != 0 || choose_length(run, use) != 0) {
+    if (take_stored(run, use->bundle.settings) != 0 || check_tokenizer(run, use) != 0 || choose_length(run, use) != 0) {
         return -1;
     }
     run->error_file = NULL;
-    use->objective = objective_of(&use->door);
+    use->objective = objective_of(&use->bundle);
     use->special = !ae_options_has(run->options, "no-special") || !ae_options_flag(run->options, "no-special");
     return make_graph(run, use);
 }
@@ -133,15 +133,15 @@ int ae_use_need(ae_run *run, const ae_use *use, const char *const *wanted, const
     }
     run->error_file = use->path;
     return ae_err_set(&run->error, AE_E_UNSUPPORTED, "%s is a %s and has no %s; `%s %s` is for it", use->path,
-                      use->door.row->class_name, what, ae_app_name(run->app), command_of(use->objective));
+                      use->bundle.row->class_name, what, ae_app_name(run->app), command_of(use->objective));
 }
 
 ae_labels *ae_use_labels(ae_run *run, const ae_use *use)
 {
     ae_problem problem = AE_ONE_LABEL;
     int64_t classes = 0;
-    ae_labels *labels = ae_door_labels(&use->door, &run->error);
-    ae_problem_read(use->door.config, &problem, &classes, &run->error);
+    ae_labels *labels = ae_bundle_labels(&use->bundle, &run->error);
+    ae_problem_read(use->bundle.config, &problem, &classes, &run->error);
     if (labels || run->error.code) {
         return labels;
     }
@@ -158,17 +158,17 @@ ae_labels *ae_use_labels(ae_run *run, const ae_use *use)
 
 int64_t ae_use_texts(const ae_use *use)
 {
-    int64_t texts = ae_json_int(use->door.settings, "texts", 0, NULL);
-    return texts > 0 ? texts : use->door.row->texts;
+    int64_t texts = ae_json_int(use->bundle.settings, "texts", 0, NULL);
+    return texts > 0 ? texts : use->bundle.row->texts;
 }
 
 int32_t ae_use_role(ae_run *run, const ae_use *use, ae_token_role role)
 {
     static const char *const names[AE_TOKEN_ROLES] = {"padding", "unknown", "beginning ([CLS])", "end ([SEP])", "mask"};
-    int32_t id = ae_tokenizer_role(use->door.tokenizer, role);
+    int32_t id = ae_tokenizer_role(use->bundle.tokenizer, role);
     if (id < 0) {
         ae_err_set(&run->error, AE_E_MISSING, "%s: the tokenizer (%s) has no %s token", use->path,
-                   ae_tokenizer_kind(use->door.tokenizer), names[role]);
+                   ae_tokenizer_kind(use->bundle.tokenizer), names[role]);
     }
     return id;
 }

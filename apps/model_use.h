@@ -3,7 +3,7 @@
 #ifndef AE_APPS_MODEL_USE_H
 #define AE_APPS_MODEL_USE_H
 
-#include "apps/model_door.h"
+#include "apps/model_bundle.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -11,7 +11,7 @@ extern "C" {
 
 /* Begin with all zero bytes; free with ae_use_free. */
 typedef struct ae_use {
-    ae_door door;
+    ae_bundle bundle;
     ae_graph *graph;
     const char *path;      /* of the model; borrowed from the command line */
     const char *objective; /* what the model learned: "classes", "regression", "lm", "mlm", "mlm_nsp", ...; or NULL */

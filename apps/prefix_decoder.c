@@ -77,7 +77,7 @@ static ae_tensor *decode(ae_graph *g, const void *self, ae_tensor *ids, ae_tenso
     ae_tensors *batch = batch_of(p), *outputs = ae_tensors_new();
     ae_tensor *y = ae_bad(g);
     if (batch && outputs) {
-        ae_door_run(p->door, g, batch, outputs, false);
+        ae_bundle_run(p->bundle, g, batch, outputs, false);
         y = last_logits(g, outputs);
     } else {
         ae_fail(g, AE_E_MEMORY, "no memory for %lld tokens", (long long)p->length);
@@ -87,18 +87,18 @@ static ae_tensor *decode(ae_graph *g, const void *self, ae_tensor *ids, ae_tenso
     return y;
 }
 
-ae_decoder ae_decoder_of(const ae_door *door, ae_prefix_decoder *p)
+ae_decoder ae_decoder_of(const ae_bundle *bundle, ae_prefix_decoder *p)
 {
-    if (door->row->decoder) {
-        return door->row->decoder(door->self);
+    if (bundle->row->decoder) {
+        return bundle->row->decoder(bundle->self);
     }
-    int64_t positions = ae_door_positions(door);
-    p->door = door;
+    int64_t positions = ae_bundle_positions(bundle);
+    p->bundle = bundle;
     p->self = p;
     return (ae_decoder){.fn = decode,
                         .self = &p->self,
                         .layers = 1,
                         .width = 1,
-                        .vocab_size = ae_json_int(door->config, "vocab_size", 0, NULL),
+                        .vocab_size = ae_json_int(bundle->config, "vocab_size", 0, NULL),
                         .max_positions = positions > 0 ? positions : INT32_MAX};
 }

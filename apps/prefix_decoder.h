@@ -9,16 +9,16 @@
 extern "C" {
 #endif
 
-/* All zero bytes but `door`; free with ae_prefix_decoder_free. */
+/* All zero bytes but `bundle`; free with ae_prefix_decoder_free. */
 typedef struct ae_prefix_decoder {
-    const ae_door *door;
+    const ae_bundle *bundle;
     struct ae_prefix_decoder *self; /* what the decoder, which may change nothing, changes */
     int64_t *ids;                   /* (batch, length) of what was read */
     int64_t batch, length, capacity;
 } ae_prefix_decoder;
 
 /* The decoder of a model: its own, or one through `p`, which must outlive it. */
-AE_API ae_decoder ae_decoder_of(const ae_door *door, ae_prefix_decoder *p);
+AE_API ae_decoder ae_decoder_of(const ae_bundle *bundle, ae_prefix_decoder *p);
 
 AE_API void ae_prefix_decoder_free(ae_prefix_decoder *p);
 

@@ -39,7 +39,7 @@ static bool is_path(const char *model)
     return strchr(model, '/') || (n > 5 && strcmp(model + n - 5, ".json") == 0);
 }
 
-static int from_model(ae_run *run, ae_run_start *s, ae_door *d, const char *model)
+static int from_model(ae_run *run, ae_run_start *s, ae_bundle *d, const char *model)
 {
     if (is_path(model)) {
         run->error_file = model;
@@ -57,11 +57,11 @@ static int from_model(ae_run *run, ae_run_start *s, ae_door *d, const char *mode
 }
 
 /* Configuration, tokenizer and settings of the file that the run begins with. */
-static int from_file(ae_run *run, ae_run_start *s, ae_door *d, const char *path)
+static int from_file(ae_run *run, ae_run_start *s, ae_bundle *d, const char *path)
 {
     char class_name[128];
     run->error_file = path;
-    if (ae_door_peek(run, d, path, class_name) != 0) {
+    if (ae_bundle_peek(run, d, path, class_name) != 0) {
         return -1;
     }
     if (!d->config) {
@@ -105,7 +105,7 @@ static int check_resume(ae_run *run)
 
 /* ---- choosing -------------------------------------------------------------------------------------------------------------- */
 
-static int lay_recipe(ae_run *run, ae_run_start *s, const ae_door *d, const char *stage)
+static int lay_recipe(ae_run *run, ae_run_start *s, const ae_bundle *d, const char *stage)
 {
     const char *name = s->recipe ? NULL : ae_json_string(d->settings, "recipe", NULL, NULL);
     if (name) {
@@ -118,11 +118,11 @@ static int lay_recipe(ae_run *run, ae_run_start *s, const ae_door *d, const char
     return ae_settings_recipe(run, strcmp(stage, "finetune") == 0 ? s->recipe->finetune : s->recipe->pretrain);
 }
 
-static int take_tokenizer(ae_run *run, ae_door *d)
+static int take_tokenizer(ae_run *run, ae_bundle *d)
 {
     const char *path = ae_options_text(run->options, "tokenizer");
     if (!path || d->tokenizer) {
-        return 0; /* ae_door_peek has opened it */
+        return 0; /* ae_bundle_peek has opened it */
     }
     d->tokenizer = ae_tokenizer_open(path, NULL, &run->error);
     return d->tokenizer ? 0 : -1;
@@ -130,7 +130,7 @@ static int take_tokenizer(ae_run *run, ae_door *d)
 
 /* Weights that exist have as many positions as they have: a length that the recipe says gives way, one that was asked
  * for is refused. */
-static int fit_seq(ae_run *run, const ae_run_start *s, const ae_door *d)
+static int fit_seq(ae_run *run, const ae_run_start *s, const ae_bundle *d)
 {
     int64_t most = ae_family_positions(s->family, d->config), seq = ae_options_int(run->options, "seq");
     char text[24];
@@ -145,7 +145,7 @@ static int fit_seq(ae_run *run, const ae_run_start *s, const ae_door *d)
     return ae_options_set(run->options, "seq", text, AE_ORIGIN_RECIPE, &run->error);
 }
 
-int ae_run_choose(ae_run *run, ae_run_start *s, ae_door *d, const char *stage)
+int ae_run_choose(ae_run *run, ae_run_start *s, ae_bundle *d, const char *stage)
 {
     const char *model = ae_options_text(run->options, "model");
     memset(s, 0, sizeof *s);
@@ -209,7 +209,7 @@ static void set_dropout(ae_run *run, const char *family, ae_json *config)
     }
 }
 
-static int fit_config(ae_run *run, const ae_run_start *s, ae_door *d, const ae_run_needs *needs)
+static int fit_config(ae_run *run, const ae_run_start *s, ae_bundle *d, const ae_run_needs *needs)
 {
     bool labelled = strcmp(needs->objective, "classes") == 0 || strcmp(needs->objective, "regression") == 0;
     if (d->tokenizer) {
@@ -233,17 +233,17 @@ static int fit_config(ae_run *run, const ae_run_start *s, ae_door *d, const ae_r
             return -1;
         }
     }
-    return labelled ? ae_door_set_labels(d->config, needs->labels, &run->error) : 0;
+    return labelled ? ae_bundle_set_labels(d->config, needs->labels, &run->error) : 0;
 }
 
-static void name_class(ae_door *d, const ae_zoo_model *row)
+static void name_class(ae_bundle *d, const ae_zoo_model *row)
 {
     ae_json *list = ae_json_new_array();
     ae_json_add(list, NULL, ae_json_new_string(row->class_name));
     ae_json_set(d->config, "architectures", list);
 }
 
-int ae_run_build(ae_run *run, const ae_run_start *s, ae_door *d, const ae_run_needs *needs, uint64_t seed)
+int ae_run_build(ae_run *run, const ae_run_start *s, ae_bundle *d, const ae_run_needs *needs, uint64_t seed)
 {
     const ae_zoo_model *row = ae_run_row(run, s, needs);
     if (!row || (!s->resume && fit_config(run, s, d, needs) != 0)) {
@@ -261,10 +261,10 @@ int ae_run_build(ae_run *run, const ae_run_start *s, ae_door *d, const ae_run_ne
         ae_json_free(d->settings);
         d->settings = settings;
     }
-    if (ae_door_build(run, d, row, seed, false) != 0) {
+    if (ae_bundle_build(run, d, row, seed, false) != 0) {
         return -1;
     }
-    return s->init ? ae_door_init(run, d, s->init) : 0;
+    return s->init ? ae_bundle_init(run, d, s->init) : 0;
 }
 
 /* ---- outputs that exist --------------------------------------------------------------------------------------------- */

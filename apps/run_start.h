@@ -2,7 +2,7 @@
 #ifndef AE_APPS_RUN_START_H
 #define AE_APPS_RUN_START_H
 
-#include "apps/model_door.h"
+#include "apps/model_bundle.h"
 #include "apps/recipes.h"
 
 #ifdef __cplusplus
@@ -19,10 +19,10 @@ typedef struct ae_run_start {
     const char *init;        /* --init, or NULL */
 } ae_run_start;
 
-/* Reads --config, chooses the model and fills the door's configuration, tokenizer (NULL when nothing gave one) and
+/* Reads --config, chooses the model and fills the bundle's configuration, tokenizer (NULL when nothing gave one) and
  * settings; recipe and stored values are laid below the command line. `stage` is "pretrain" or "finetune". Returns 0,
  * or -1 and run->error. */
-AE_API int ae_run_choose(ae_run *run, ae_run_start *s, ae_door *d, const char *stage);
+AE_API int ae_run_choose(ae_run *run, ae_run_start *s, ae_bundle *d, const char *stage);
 
 /* What the data demand of the model. */
 typedef struct ae_run_needs {
@@ -37,7 +37,7 @@ AE_API const ae_zoo_model *ae_run_row(ae_run *run, const ae_run_start *s, const 
 
 /* Fits the configuration to the needs (vocabulary, labels, positions), builds the model with the seed, and loads
  * --init's or --resume's weights. Returns 0, or -1 and run->error. */
-AE_API int ae_run_build(ae_run *run, const ae_run_start *s, ae_door *d, const ae_run_needs *needs, uint64_t seed);
+AE_API int ae_run_build(ae_run *run, const ae_run_start *s, ae_bundle *d, const ae_run_needs *needs, uint64_t seed);
 
 /* Refuses an output that exists, unless --force, --dry-run or --resume of the same file is given: before data are
  * built. */

@@ -171,10 +171,10 @@ static int run_table(window *w, ae_text_report *report)
     const ae_use *use = w->use;
     ae_labelled_options options = {.objective = "none",
                                    .seq = use->seq,
-                                   .layout = ae_door_apart(&use->door) ? AE_LAYOUT_APART : AE_LAYOUT_JOINED,
+                                   .layout = ae_bundle_apart(&use->bundle) ? AE_LAYOUT_APART : AE_LAYOUT_JOINED,
                                    .no_special = !use->special};
     ae_labelled_report counts = {0};
-    ae_dataset *d = ae_labelled_new(&w->table, use->door.tokenizer, NULL, &options, &counts, &w->run->error);
+    ae_dataset *d = ae_labelled_new(&w->table, use->bundle.tokenizer, NULL, &options, &counts, &w->run->error);
     int status = d ? 0 : -1;
     for (int64_t i = 0; i < w->table.count && d; i++) {
         w->sorted[i] = (example){.number = i, .length = d->length(d, i)};

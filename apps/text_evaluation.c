@@ -101,7 +101,7 @@ static int run_windows(walk *w, int64_t first, int64_t rows)
     int status = batch && outputs ? 0 : -1;
     if (status == 0 && labels > 0) {
         ae_graph_begin(g, AE_EVAL);
-        const ae_tensor *loss = ae_door_run(&w->use->door, g, batch, outputs, true);
+        const ae_tensor *loss = ae_bundle_run(&w->use->bundle, g, batch, outputs, true);
         const ae_tensor *forward = ae_tensors_get(outputs, "loss_forward"); /* of models that read both ways */
         loss = forward ? forward : loss;
         if (!ae_ok(g) || !loss) {

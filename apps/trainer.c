@@ -18,7 +18,7 @@ int ae_loop_hook(const ae_loop *l, int (*hook)(void *user, const ae_moment *m), 
         return 0;
     }
     ae_moment m = {.run = l->run,
-                   .door = l->t->door,
+                   .bundle = l->t->bundle,
                    .step = l->t->step,
                    .steps = l->t->steps,
                    .loss = loss,
@@ -72,7 +72,7 @@ static int evaluate(ae_loop *l)
         ae_average_swap(l->average);
     }
     int status =
-        ae_evaluate(l->t->door, l->graph, l->t->valid, ae_options_int(l->run->options, "batch"), &x, &l->run->error);
+        ae_evaluate(l->t->bundle, l->graph, l->t->valid, ae_options_int(l->run->options, "batch"), &x, &l->run->error);
     double value = status == 0 ? ae_evaluation_metric(&x, l->t->metric) : (double)NAN;
     bool better = !isnan(value) &&
                   (isnan(l->t->best) || (ae_metric_rises(l->t->metric) ? value > l->t->best : value < l->t->best));
@@ -200,14 +200,14 @@ static int make_parts(ae_loop *l)
     const char *precision = ae_options_text(o, "precision");
     double ema = ae_options_real(o, "ema");
     l->graph = ae_graph_new();
-    l->optimizer = ae_optim_from_options(l->run, l->t->door->model);
+    l->optimizer = ae_optim_from_options(l->run, l->t->bundle->model);
     if (!l->graph || !l->optimizer) {
         return e->code ? -1 : ae_err_set(e, AE_E_MEMORY, "no memory for training");
     }
     bool bf16 = strcmp(precision, "bf16") == 0 || (strcmp(precision, "auto") == 0 && ae_onednn_has_bf16());
     ae_graph_precision(l->graph, bf16 ? AE_BF16 : AE_F32);
     if (ema > 0) {
-        l->average = ae_average_new(l->t->door->model, ema, true, e);
+        l->average = ae_average_new(l->t->bundle->model, ema, true, e);
     }
     return e->code || (l->t->resume && ae_loop_load(l) != 0) ? -1 : 0;
 }

@@ -4,7 +4,7 @@
 #define AE_APPS_TRAINER_H
 
 #include "apps/evaluation.h"
-#include "apps/model_door.h"
+#include "apps/model_bundle.h"
 #include "apps/optim_settings.h"
 
 #ifdef __cplusplus
@@ -20,7 +20,7 @@ extern "C" {
 /* Where a run stands when a hook is called. */
 typedef struct ae_moment {
     ae_run *run;
-    ae_door *door;
+    ae_bundle *bundle;
     int64_t step, steps; /* steps done, and of the whole run */
     double loss, lr, grad_norm;
     const ae_evaluation *evaluation; /* at evaluations */
@@ -39,11 +39,11 @@ typedef struct ae_training_hooks {
 /* One run. */
 typedef struct ae_training {
     ae_run *run;
-    ae_door *door;
+    ae_bundle *bundle;
     const ae_dataset *train;
     const ae_dataset *valid; /* NULL: no evaluation */
     const char *output;      /* RUN.h5 */
-    const char *resume;      /* the checkpoint whose weights the door holds; NULL: a new run */
+    const char *resume;      /* the checkpoint whose weights the bundle holds; NULL: a new run */
     uint64_t seed;
     bool by_epoch; /* evaluate at the ends of epochs unless told otherwise; else ten times */
 

@@ -37,7 +37,7 @@ static int seconds_a_step(ae_loop *l, double budget, double *seconds)
     int status = 0;
     while (status == 0 && n < MEASURED_MOST && (n < 3 || ae_seconds() - began < budget)) {
         status = ae_loop_backward(l, n, &loss);
-        ae_model_zero_grad(l->t->door->model);
+        ae_model_zero_grad(l->t->bundle->model);
         n++;
         first = n == 1 ? ae_seconds() - began : first; /* the first step asks the system for memory */
     }
@@ -86,9 +86,9 @@ static void record_steps(ae_loop *l)
 {
     static const char *const names[] = {AE_BUDGET_OPTIONS};
     for (int i = 0; i < 4; i++) {
-        ae_json_remove(l->t->door->settings, names[i]);
+        ae_json_remove(l->t->bundle->settings, names[i]);
     }
-    ae_json_set_int(l->t->door->settings, "steps", l->t->steps);
+    ae_json_set_int(l->t->bundle->settings, "steps", l->t->steps);
 }
 
 int ae_loop_plan(ae_loop *l)
@@ -120,14 +120,14 @@ void ae_loop_introduce(const ae_loop *l)
 {
     const ae_training *t = l->t;
     FILE *log = l->run->log;
-    double numel = (double)ae_model_numel(t->door->model), mib = numel * 4 / (1024.0 * 1024.0);
+    double numel = (double)ae_model_numel(t->bundle->model), mib = numel * 4 / (1024.0 * 1024.0);
     if (ae_options_flag(l->run->options, "quiet")) {
         return;
     }
     fprintf(log, "aesop %s, %s, %d threads, %s, seed %llu\n", ae_version(), ae_kernels_name(), ae_threads(),
             precision_name(l), (unsigned long long)t->seed);
     fprintf(log, "%s: %.2f M parameters; weights, gradients and two moments of Adam take %.0f MiB\n",
-            t->door->row->class_name, numel / 1e6, 4 * mib);
+            t->bundle->row->class_name, numel / 1e6, 4 * mib);
     fprintf(log, "%s: %lld examples of %.1f tokens; %lld steps of %lld x %lld (%.2f epochs)", t->train->objective,
             (long long)t->train->count, mean_length(t->train), (long long)t->steps,
             (long long)ae_options_int(l->run->options, "batch"), (long long)l->rounds,
@@ -149,8 +149,9 @@ static void show_batch(const ae_loop *l, const ae_tensors *batch)
         for (int64_t i = 0; row && i < n; i++) {
             row[i] = (int32_t)ae_get_i64(ids, b * n + i);
         }
-        char *text =
-            row && l->t->door->tokenizer ? ae_tokenizer_decode(l->t->door->tokenizer, row, n, false, NULL, NULL) : NULL;
+        char *text = row && l->t->bundle->tokenizer
+                         ? ae_tokenizer_decode(l->t->bundle->tokenizer, row, n, false, NULL, NULL)
+                         : NULL;
         fprintf(l->run->log, "first batch, row %lld: %s\n", (long long)b, text ? text : "(no tokenizer)");
         free(text);
         free(row);

@@ -68,13 +68,13 @@ static ae_tensors *average_tensors(const ae_loop *l, ae_err *e)
 int ae_loop_save(ae_loop *l)
 {
     ae_err *e = &l->run->error;
-    ae_snapshot s = {.model = l->t->door->model,
+    ae_snapshot s = {.model = l->t->bundle->model,
                      .optimizer = l->optimizer,
                      .seed = l->t->seed,
                      .step = l->t->step,
                      .extra = standing(l)};
     ae_tensors *average = l->average ? average_tensors(l, e) : NULL;
-    int status = l->average && !average ? -1 : ae_door_save(l->t->door, l->t->output, &s, average, e);
+    int status = l->average && !average ? -1 : ae_bundle_save(l->t->bundle, l->t->output, &s, average, e);
     ae_tensors_free(average);
     ae_json_free(s.extra);
     if (status != 0 || ae_run_keep(&l->files, l->t->step, ae_options_int(l->run->options, "keep"), e) != 0) {
@@ -92,7 +92,7 @@ int ae_loop_save_best(ae_loop *l)
     if (ae_run_path(l->t->output, "best.h5", path, &l->run->error) != 0) {
         return -1;
     }
-    return ae_door_save(l->t->door, path, NULL, NULL, &l->run->error);
+    return ae_bundle_save(l->t->bundle, path, NULL, NULL, &l->run->error);
 }
 
 static int take_average(ae_loop *l, ae_h5 *f)
@@ -111,7 +111,7 @@ int ae_loop_load(ae_loop *l)
 {
     ae_err *e = &l->run->error;
     ae_model_info info = {0};
-    ae_snapshot s = {.model = l->t->door->model, .optimizer = l->optimizer};
+    ae_snapshot s = {.model = l->t->bundle->model, .optimizer = l->optimizer};
     ae_h5 *f = ae_model_file_open(l->t->resume, &info, e);
     ae_model_info_free(&info);
     int status = f ? ae_snapshot_read(f, &s, e) : -1;

@@ -35,12 +35,12 @@ static int add_round(ae_loop *l, int64_t step, int64_t round, const ae_tensors *
     ae_tensors *outputs = ae_tensors_new();
     ae_graph_random(g, l->t->seed, (uint64_t)step, (uint32_t)round, 0);
     ae_graph_begin(g, AE_TRAIN);
-    ae_tensor *y = ae_door_run(l->t->door, g, batch, outputs, true);
+    ae_tensor *y = ae_bundle_run(l->t->bundle, g, batch, outputs, true);
     int status = -1;
     if (!ae_ok(g)) {
         graph_error(l);
     } else if (!y) {
-        ae_err_set(&l->run->error, AE_E_STATE, "%s gives no loss on data for %s", l->t->door->row->class_name,
+        ae_err_set(&l->run->error, AE_E_STATE, "%s gives no loss on data for %s", l->t->bundle->row->class_name,
                    l->t->train->objective);
     } else {
         *loss += weight * ae_item(y);
@@ -92,11 +92,11 @@ int ae_loop_not_finite(ae_loop *l, const char *what)
 int ae_loop_step(ae_loop *l, double *loss)
 {
     if (ae_loop_backward(l, l->t->step, loss) != 0) {
-        ae_model_zero_grad(l->t->door->model);
+        ae_model_zero_grad(l->t->bundle->model);
         return l->run->error.code == AE_E_NONFINITE ? ae_loop_not_finite(l, l->run->error.message) : -1;
     }
     if (!isfinite(*loss)) {
-        ae_model_zero_grad(l->t->door->model);
+        ae_model_zero_grad(l->t->bundle->model);
         return ae_loop_not_finite(l, "the loss is not finite");
     }
     l->lr = ae_schedule_rate(&l->schedule, l->t->step);

@@ -27,19 +27,19 @@ static void check_mean(const char *path, const double shares[3])
     for (int i = 0; i < 3; i++) {
         tiny_open(&t[i], paths[i]);
     }
-    for (int i = 0; i < ae_model_count(mean.door.model); i++) {
-        const ae_tensor *m = ae_model_at(mean.door.model, i).tensor;
+    for (int i = 0; i < ae_model_count(mean.bundle.model); i++) {
+        const ae_tensor *m = ae_model_at(mean.bundle.model, i).tensor;
         for (int64_t k = 0; k < ae_numel(m); k++) {
             double want = 0;
             for (int n = 0; n < 3; n++) {
-                want += shares[n] * ae_get_f64(ae_model_at(t[n].door.model, i).tensor, k);
+                want += shares[n] * ae_get_f64(ae_model_at(t[n].bundle.model, i).tensor, k);
             }
             assert_true(fabs(ae_get_f64(m, k) - want) <= 1e-7 * fmax(1, fabs(want)));
         }
     }
-    assert_int_equal(ae_json_int(mean.door.settings, "seq", 0, NULL), 16);
-    assert_int_equal(ae_json_count(ae_json_get(mean.door.settings, "averaged")), 3);
-    assert_true(ae_tokenizer_hash(mean.door.tokenizer) == ae_tokenizer_hash(t[0].door.tokenizer));
+    assert_int_equal(ae_json_int(mean.bundle.settings, "seq", 0, NULL), 16);
+    assert_int_equal(ae_json_count(ae_json_get(mean.bundle.settings, "averaged")), 3);
+    assert_true(ae_tokenizer_hash(mean.bundle.tokenizer) == ae_tokenizer_hash(t[0].bundle.tokenizer));
     tiny_close(&mean);
     for (int i = 0; i < 3; i++) {
         tiny_close(&t[i]);

@@ -200,11 +200,11 @@ static void masked_words(void **state)
     o.seq = 12;
     o.unit = AE_UNIT_DOCUMENT;
     ae_build_report report;
-    assert_int_equal(ae_instances_build(&path, 1, t.door.tokenizer, &o, "v_mlm.data.h5", NULL, NULL, &report, &e), 0);
+    assert_int_equal(ae_instances_build(&path, 1, t.bundle.tokenizer, &o, "v_mlm.data.h5", NULL, NULL, &report, &e), 0);
     ae_dataset *d = ae_instances_open("v_mlm.data.h5", NULL, NULL, NULL, &e);
     fail_on(&e);
     ae_evaluation x = {0};
-    assert_int_equal(ae_evaluate(&t.door, t.graph, d, 32, &x, &e), 0);
+    assert_int_equal(ae_evaluate(&t.bundle, t.graph, d, 32, &x, &e), 0);
     expect_status(aesop(5, "eval", "v_mlm.h5", "--data", "v_mlm.data.h5", "--json"), 0);
     ae_json *j = result();
     assert_int_equal(ae_json_int(j, "tokens", 0, NULL), x.predictions);

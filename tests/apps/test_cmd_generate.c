@@ -47,8 +47,8 @@ static char *words(const char *path, const int64_t *ids, int64_t from, int64_t n
         all[i] = (int32_t)ids[i];
     }
     tiny_open(&t, path);
-    char *a = ae_tokenizer_decode(t.door.tokenizer, all, from, true, &before, &e);
-    char *b = ae_tokenizer_decode(t.door.tokenizer, all, n, true, &now, &e);
+    char *a = ae_tokenizer_decode(t.bundle.tokenizer, all, from, true, &before, &e);
+    char *b = ae_tokenizer_decode(t.bundle.tokenizer, all, n, true, &now, &e);
     tiny_close(&t);
     memmove(b, b + before, now - before + 1);
     free(a);

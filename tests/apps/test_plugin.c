@@ -1,5 +1,5 @@
 /* Plugins: what is refused and with which words, what is loaded, and that model files ask for theirs by name. */
-#include "apps/model_door.h"
+#include "apps/model_bundle.h"
 #include "apps/plugin.h"
 #include "zoo/composed.h"
 
@@ -167,9 +167,9 @@ static void begin(ae_run *run, const char *plugin)
     }
 }
 
-static void end(ae_run *run, ae_door *d)
+static void end(ae_run *run, ae_bundle *d)
 {
-    ae_door_free(d);
+    ae_bundle_free(d);
     ae_plugins_free(run->plugins);
     ae_options_free(run->options);
 }
@@ -178,19 +178,19 @@ static void model_files_ask_for_their_plugin(void **state)
 {
     char path[] = "/tmp/aesop_plugin_XXXXXX";
     ae_run run;
-    ae_door d = {0};
+    ae_bundle d = {0};
     (void)state;
     close(mkstemp(path));
 
     begin(&run, PLUGIN("plugin_twin"));
     d.config = ae_json_parse(config, sizeof config - 1, &run.error);
-    assert_int_equal(ae_door_build(&run, &d, ae_zoo_find("Composed"), 1, false), 0);
+    assert_int_equal(ae_bundle_build(&run, &d, ae_zoo_find("Composed"), 1, false), 0);
     assert_string_equal(d.plugin, "twin");
-    assert_int_equal(ae_door_save(&d, path, NULL, NULL, &run.error), 0);
+    assert_int_equal(ae_bundle_save(&d, path, NULL, NULL, &run.error), 0);
     end(&run, &d);
 
     begin(&run, NULL);
-    assert_int_equal(ae_door_open(&run, &d, path), -1);
+    assert_int_equal(ae_bundle_open(&run, &d, path), -1);
     assert_string_equal(
         run.error.message,
         "this model needs the encoder convmixer of the plugin twin: give the file with --plugin, or its "
@@ -198,12 +198,12 @@ static void model_files_ask_for_their_plugin(void **state)
     end(&run, &d);
 
     begin(&run, PLUGIN("plugin_twin"));
-    assert_int_equal(ae_door_open(&run, &d, path), 0);
+    assert_int_equal(ae_bundle_open(&run, &d, path), 0);
     assert_string_equal(d.plugin, "twin");
     end(&run, &d);
 
     begin(&run, PLUGIN("plugin_old")); /* a plugin that cannot be loaded says so, whatever it is for */
-    assert_int_equal(ae_door_open(&run, &d, path), -1);
+    assert_int_equal(ae_bundle_open(&run, &d, path), -1);
     assert_non_null(strstr(run.error.message, "was made for plugin interface"));
     end(&run, &d);
     unlink(path);

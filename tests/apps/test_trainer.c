@@ -92,22 +92,22 @@ static int run_toy(ae_run *run)
 {
     static const char config[] = "{\"vocab_size\":11,\"n_positions\":8,\"n_layer\":1,\"n_embd\":8,\"n_head\":2,"
                                  "\"resid_pdrop\":0.1,\"embd_pdrop\":0.1,\"attn_pdrop\":0.1}";
-    ae_door d = {.config = ae_json_parse(config, sizeof config - 1, &run->error), .settings = ae_json_new_object()};
+    ae_bundle d = {.config = ae_json_parse(config, sizeof config - 1, &run->error), .settings = ae_json_new_object()};
     static const char *const dropouts[] = {"resid_pdrop", "embd_pdrop", "attn_pdrop"};
     for (int i = 0; i < 3 && without_dropout; i++) {
         ae_json_set_double(d.config, dropouts[i], 0);
     }
     const char *resume = ae_options_text(run->options, "resume");
-    int status = ae_door_build(run, &d, ae_zoo_for("gpt2", "lm"), 1, false);
+    int status = ae_bundle_build(run, &d, ae_zoo_for("gpt2", "lm"), 1, false);
     ae_training t = {.run = run,
-                     .door = &d,
+                     .bundle = &d,
                      .train = &toy,
                      .valid = &toy,
                      .output = ae_options_text(run->options, "output"),
                      .resume = resume,
                      .seed = (uint64_t)ae_options_int(run->options, "seed")};
     status = status == 0 ? ae_train(&t) : status;
-    ae_door_free(&d);
+    ae_bundle_free(&d);
     if (status == 0) {
         fprintf(run->out, "%s %.7f %lld %lld\n", t.metric, t.best, (long long)t.best_step, (long long)t.step);
     }

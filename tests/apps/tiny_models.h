@@ -3,7 +3,7 @@
 #ifndef AE_TESTS_TINY_MODELS_H
 #define AE_TESTS_TINY_MODELS_H
 
-#include "apps/model_door.h"
+#include "apps/model_bundle.h"
 #include "apps/plugin.h"
 #include "apps/program.h"
 
@@ -58,7 +58,7 @@ static inline void make_model(const char *path, const char *class_name, const ch
                               const char *tokenizer, uint64_t seed)
 {
     ae_run run = {0};
-    ae_door d = {0};
+    ae_bundle d = {0};
     write_text("words.txt", WORDS);
     d.config = ae_json_parse(config, strlen(config), &run.error);
     d.settings = ae_json_parse(settings, strlen(settings), &run.error);
@@ -67,17 +67,17 @@ static inline void make_model(const char *path, const char *class_name, const ch
         d.tokenizer = ae_tokenizer_open(tokenizer ? tokenizer : "words.txt", NULL, &run.error);
     }
     assert_non_null(ae_zoo_find(class_name));
-    if (ae_door_build(&run, &d, ae_zoo_find(class_name), seed, false) == 0) {
-        ae_door_save(&d, path, NULL, NULL, &run.error);
+    if (ae_bundle_build(&run, &d, ae_zoo_find(class_name), seed, false) == 0) {
+        ae_bundle_save(&d, path, NULL, NULL, &run.error);
     }
-    ae_door_free(&d);
+    ae_bundle_free(&d);
     ae_plugins_free(run.plugins);
     fail_on(&run.error);
 }
 
 /* The model of a file, and a graph that it was run in on one sequence of ids; observed into `seen` unless NULL. */
 typedef struct tiny {
-    ae_door door;
+    ae_bundle bundle;
     ae_graph *graph;
     ae_tensors *outputs;
     ae_plugins *plugins;
@@ -89,7 +89,7 @@ static inline void tiny_open(tiny *t, const char *path)
     ae_run run = {0};
     memset(t, 0, sizeof *t);
     run.options = ae_options_new(none, NULL, &run.error);
-    assert_int_equal(ae_door_open(&run, &t->door, path), 0);
+    assert_int_equal(ae_bundle_open(&run, &t->bundle, path), 0);
     ae_options_free(run.options);
     t->plugins = run.plugins;
     t->graph = ae_graph_new();
@@ -106,7 +106,7 @@ static inline const ae_tensor *tiny_run(tiny *t, const char *output, const int64
     t->outputs = ae_tensors_new();
     ae_graph_observe(t->graph, seen);
     ae_graph_begin(t->graph, AE_EVAL);
-    ae_door_run(&t->door, t->graph, batch, t->outputs, false);
+    ae_bundle_run(&t->bundle, t->graph, batch, t->outputs, false);
     ae_graph_observe(t->graph, NULL);
     fail_on(ae_graph_error(t->graph));
     ae_tensors_free(batch);
@@ -117,7 +117,7 @@ static inline void tiny_close(tiny *t)
 {
     ae_tensors_free(t->outputs);
     ae_graph_free(t->graph);
-    ae_door_free(&t->door);
+    ae_bundle_free(&t->bundle);
     ae_plugins_free(t->plugins);
 }
 

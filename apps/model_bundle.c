@@ -1,4 +1,4 @@
-#include "apps/model_door.h"
+#include "apps/model_bundle.h"
 
 #include "apps/plugin.h"
 #include "apps/weights.h"
@@ -15,7 +15,7 @@ static const char *const heads =
 /* Buffers that some published files carry and no model needs. */
 static const char *const left_over = "*position_ids *.attn.bias *.attn.masked_bias";
 
-void ae_door_free(ae_door *d)
+void ae_bundle_free(ae_bundle *d)
 {
     ae_model_free(d->model);
     free(d->self);
@@ -28,7 +28,7 @@ void ae_door_free(ae_door *d)
 /* ---- building -------------------------------------------------------------------------------------------------------------- */
 
 /* A composed model may have an encoder of the program's own or of a plugin. */
-static int build_composed(ae_run *run, ae_door *d)
+static int build_composed(ae_run *run, ae_bundle *d)
 {
     const ae_encoder *const *extra = ae_run_encoders(run);
     const char *name = ae_composed_encoder_name(d->config);
@@ -53,7 +53,7 @@ static bool is_composed(const ae_zoo_model *row)
     return strcmp(row->class_name, "Composed") == 0;
 }
 
-int ae_door_build(ae_run *run, ae_door *d, const ae_zoo_model *row, uint64_t seed, bool deferred)
+int ae_bundle_build(ae_run *run, ae_bundle *d, const ae_zoo_model *row, uint64_t seed, bool deferred)
 {
     d->row = row;
     d->model = ae_model_new(seed);
@@ -80,7 +80,7 @@ int ae_door_build(ae_run *run, ae_door *d, const ae_zoo_model *row, uint64_t see
 
 /* ---- opening --------------------------------------------------------------------------------------------------------------- */
 
-static int given_tokenizer(ae_run *run, ae_door *d)
+static int given_tokenizer(ae_run *run, ae_bundle *d)
 {
     if (!ae_options_has(run->options, "tokenizer") || !ae_options_text(run->options, "tokenizer")) {
         return 0;
@@ -90,7 +90,7 @@ static int given_tokenizer(ae_run *run, ae_door *d)
     return d->tokenizer ? 0 : -1;
 }
 
-static int read_sections(ae_door *d, const char *path, ae_err *e)
+static int read_sections(ae_bundle *d, const char *path, ae_err *e)
 {
     ae_model_info info = {0};
     ae_h5 *f = ae_model_file_open(path, &info, e);
@@ -109,7 +109,7 @@ static int read_sections(ae_door *d, const char *path, ae_err *e)
 }
 
 /* What lies beside or inside the weights. */
-static int read_companions(ae_run *run, ae_door *d, const char *path, ae_weights_format format)
+static int read_companions(ae_run *run, ae_bundle *d, const char *path, ae_weights_format format)
 {
     ae_err none = {0};
     if (format == AE_WEIGHTS_H5) {
@@ -125,7 +125,7 @@ static int read_companions(ae_run *run, ae_door *d, const char *path, ae_weights
     return given_tokenizer(run, d);
 }
 
-int ae_door_peek(ae_run *run, ae_door *d, const char *path, char class_name[128])
+int ae_bundle_peek(ae_run *run, ae_bundle *d, const char *path, char class_name[128])
 {
     ae_weights w = {0};
     int status = ae_weights_read(path, &w, &run->error);
@@ -138,7 +138,7 @@ int ae_door_peek(ae_run *run, ae_door *d, const char *path, char class_name[128]
     return status;
 }
 
-static int open_weights(ae_run *run, ae_door *d, const char *path, ae_weights *w)
+static int open_weights(ae_run *run, ae_bundle *d, const char *path, ae_weights *w)
 {
     ae_load_options load = {.ignore = left_over, .adopt = true};
     const ae_zoo_model *row = *w->class_name ? ae_zoo_find(w->class_name) : NULL;
@@ -150,13 +150,13 @@ static int open_weights(ae_run *run, ae_door *d, const char *path, ae_weights *w
                                            : "(none is named)");
     }
     d->config = ae_json_copy(w->config);
-    if (read_companions(run, d, path, w->format) != 0 || ae_door_build(run, d, row, 1, true) != 0) {
+    if (read_companions(run, d, path, w->format) != 0 || ae_bundle_build(run, d, row, 1, true) != 0) {
         return -1;
     }
     return ae_model_load(d->model, w->tensors, &load, NULL, &run->error);
 }
 
-int ae_door_open(ae_run *run, ae_door *d, const char *path)
+int ae_bundle_open(ae_run *run, ae_bundle *d, const char *path)
 {
     ae_weights w = {0};
     run->error_file = path;
@@ -172,7 +172,7 @@ int ae_door_open(ae_run *run, ae_door *d, const char *path)
 /* ---- starting from weights --------------------------------------------------------------------------------------------------- */
 
 /* The tensors without heads that have another shape here. */
-static ae_tensors *fitting(ae_run *run, const ae_door *d, ae_tensors *from)
+static ae_tensors *fitting(ae_run *run, const ae_bundle *d, ae_tensors *from)
 {
     ae_tensors *fit = ae_tensors_new();
     for (int i = 0; fit && i < ae_tensors_count(from); i++) {
@@ -199,7 +199,7 @@ static void report_names(ae_run *run, const char *what, const ae_name_list *list
     }
 }
 
-static int init_weights(ae_run *run, ae_door *d, const char *path, ae_tensors *from)
+static int init_weights(ae_run *run, ae_bundle *d, const char *path, ae_tensors *from)
 {
     char ignore[512];
     snprintf(ignore, sizeof ignore, "%s %s", heads, left_over);
@@ -219,10 +219,10 @@ static int init_weights(ae_run *run, ae_door *d, const char *path, ae_tensors *f
     return status;
 }
 
-int ae_door_init(ae_run *run, ae_door *d, const char *path)
+int ae_bundle_init(ae_run *run, ae_bundle *d, const char *path)
 {
     ae_weights w = {0};
-    ae_door source = {0};
+    ae_bundle source = {0};
     run->error_file = path;
     int status = ae_weights_read(path, &w, &run->error);
     if (status == 0 && w.format == AE_WEIGHTS_H5) {
@@ -238,7 +238,7 @@ int ae_door_init(ae_run *run, ae_door *d, const char *path)
                             ae_tokenizer_kind(d->tokenizer), (int)ae_tokenizer_size(d->tokenizer));
     }
     status = status == 0 ? init_weights(run, d, path, w.tensors) : status;
-    ae_door_free(&source);
+    ae_bundle_free(&source);
     ae_weights_free(&w);
     if (status == 0) {
         run->error_file = NULL;
@@ -248,7 +248,7 @@ int ae_door_init(ae_run *run, ae_door *d, const char *path)
 
 /* ---- saving ------------------------------------------------------------------------------------------------------------------- */
 
-static int write_sections(ae_h5 *f, const ae_door *d, ae_err *e)
+static int write_sections(ae_h5 *f, const ae_bundle *d, ae_err *e)
 {
     if (d->tokenizer) {
         ae_json *j = ae_tokenizer_json(d->tokenizer, e);
@@ -261,7 +261,7 @@ static int write_sections(ae_h5 *f, const ae_door *d, ae_err *e)
     return d->settings ? ae_h5_write_json(f, "settings", d->settings, e) : 0;
 }
 
-int ae_door_save(const ae_door *d, const char *path, const ae_snapshot *snapshot, const ae_tensors *also, ae_err *e)
+int ae_bundle_save(const ae_bundle *d, const char *path, const ae_snapshot *snapshot, const ae_tensors *also, ae_err *e)
 {
     ae_snapshot weights = {.model = d->model};
     ae_h5 *f = ae_model_file_create(path, d->row->class_name, *d->plugin ? d->plugin : NULL, d->config, e);
@@ -278,7 +278,7 @@ int ae_door_save(const ae_door *d, const char *path, const ae_snapshot *snapshot
 
 /* ---- labels -------------------------------------------------------------------------------------------------------------------- */
 
-ae_labels *ae_door_labels(const ae_door *d, ae_err *e)
+ae_labels *ae_bundle_labels(const ae_bundle *d, ae_err *e)
 {
     const ae_json *map = ae_json_object(d->config, "id2label", e);
     int count = map ? ae_json_count(map) : 0;
@@ -294,7 +294,7 @@ ae_labels *ae_door_labels(const ae_door *d, ae_err *e)
     return labels;
 }
 
-int ae_door_set_labels(ae_json *config, const ae_labels *labels, ae_err *e)
+int ae_bundle_set_labels(ae_json *config, const ae_labels *labels, ae_err *e)
 {
     if (!labels) {
         ae_json_remove(config, "id2label");
@@ -365,12 +365,12 @@ void ae_family_set_positions(const char *family, ae_json *config, int64_t positi
     }
 }
 
-int64_t ae_door_positions(const ae_door *d)
+int64_t ae_bundle_positions(const ae_bundle *d)
 {
     return ae_family_positions(d->row->name, d->config);
 }
 
-bool ae_door_apart(const ae_door *d)
+bool ae_bundle_apart(const ae_bundle *d)
 {
     bool apart = d->row->apart;
     if (is_composed(d->row)) {
@@ -394,7 +394,7 @@ static ae_tensors *without_types(const ae_tensors *batch)
     return rest;
 }
 
-ae_tensor *ae_door_run(const ae_door *d, ae_graph *g, const ae_tensors *batch, ae_tensors *outputs, bool loss_only)
+ae_tensor *ae_bundle_run(const ae_bundle *d, ae_graph *g, const ae_tensors *batch, ae_tensors *outputs, bool loss_only)
 {
     ae_tensors *rest = strcmp(d->row->name, "gpt2") == 0 ? without_types(batch) : NULL;
     ae_io io = {
