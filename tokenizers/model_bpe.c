@@ -2,28 +2,18 @@
  * leftmost of equal ones, until none is in the list (Sennrich et al. 2016; Radford et al. 2019). */
 #include "tokenizers/byte_letters.h"
 #include "tokenizers/component.h"
+#include "tokenizers/merge_table.h"
 #include "tokenizers/unicode.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-/* A pair that is merged: what it gives, and its place in the list. */
-typedef struct merge {
-    uint64_t pair; /* the two ids */
-    uint32_t rank;
-    int32_t id;
-} merge;
-
-#define NO_RANK UINT32_MAX
 
 enum { DIRECT = 0x200 };
 
 typedef struct bpe {
     ae_vocab *vocab;
     ae_merges merges;
-    merge *table;   /* open addressing, a power of two */
-    uint16_t *tags; /* of its places; 0: free */
-    uint64_t mask;
+    ae_merge_table table;
     char *unknown_token, *prefix, *suffix; /* unknown_token NULL: unknown characters vanish */
     int32_t unknown;
     bool fuse_unknown, byte_fallback, ignore_merges;
@@ -37,46 +27,11 @@ static void release(void *self)
     bpe *m = self;
     ae_vocab_free(m->vocab);
     free(m->merges.pairs);
-    free(m->table);
-    free(m->tags);
+    ae_merge_table_free(&m->table);
     free(m->unknown_token);
     free(m->prefix);
     free(m->suffix);
     free(m);
-}
-
-static uint64_t pair_of(int32_t a, int32_t b)
-{
-    return (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
-}
-
-static uint64_t hash_of(uint64_t pair)
-{
-    uint64_t h = pair * 0x9e3779b97f4a7c15u;
-    return h ^ h >> 32;
-}
-
-/* Never 0, which means free. The tags are small enough to stay in a near cache, and most pairs are no merges. */
-static uint16_t tag_of(uint64_t hash)
-{
-    return (uint16_t)(hash >> 48 | 1);
-}
-
-/* The place of a pair, or the free one where it would stand. */
-static uint64_t place_of(const bpe *m, uint64_t pair)
-{
-    uint64_t h = hash_of(pair), i = h & m->mask;
-    uint16_t tag = tag_of(h);
-    while (m->tags[i] && (m->tags[i] != tag || m->table[i].pair != pair)) {
-        i = (i + 1) & m->mask;
-    }
-    return i;
-}
-
-static const merge *find_merge(const bpe *m, int32_t a, int32_t b)
-{
-    uint64_t i = place_of(m, pair_of(a, b));
-    return m->tags[i] ? &m->table[i] : NULL;
 }
 
 /* ---- making ------------------------------------------------------------------------------------------------------- */
@@ -133,18 +88,14 @@ static int32_t joined(const bpe *m, int32_t a, int32_t b, char *room)
 
 static int fill_table(bpe *m, ae_err *e)
 {
-    uint64_t size = 16;
-    while (size < (uint64_t)m->merges.count * 2) {
-        size *= 2;
-    }
     char *room = malloc(2 * (size_t)m->vocab->longest + 1);
-    m->table = malloc(size * sizeof *m->table);
-    m->tags = calloc(size, sizeof *m->tags);
-    if (!m->table || !m->tags || !room) {
-        free(room);
+    if (!room) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for %lld merges", (long long)m->merges.count);
     }
-    m->mask = size - 1;
+    if (ae_merge_table_init(&m->table, m->merges.count, e) != 0) {
+        free(room);
+        return -1;
+    }
     for (int64_t i = 0; i < m->merges.count; i++) {
         int32_t a = m->merges.pairs[i][0], b = m->merges.pairs[i][1], id = joined(m, a, b, room);
         if (id < 0) {
@@ -155,9 +106,7 @@ static int fill_table(bpe *m, ae_err *e)
             free(room);
             return -1;
         }
-        uint64_t place = place_of(m, pair_of(a, b)); /* one that stands twice has its last rank, as in a dictionary */
-        m->table[place] = (merge){pair_of(a, b), (uint32_t)i, id};
-        m->tags[place] = tag_of(hash_of(pair_of(a, b)));
+        ae_merge_table_put(&m->table, a, b, (uint32_t)i, id);
     }
     free(room);
     return 0;
@@ -341,24 +290,8 @@ static int to_json(const void *self, ae_json *object)
 
 /* ---- encoding ------------------------------------------------------------------------------------------------------ */
 
-/* A symbol of the word that is being merged, in a list that shrinks. */
-typedef struct symbol {
-    int32_t id;
-    uint32_t start, end;
-    uint32_t rank; /* of the pair with the next symbol */
-    int32_t merged;
-    int32_t before, next; /* in the linked list; -1: none; id -1: joined to another */
-} symbol;
-
-static void rate(const bpe *m, symbol *s, const symbol *next)
-{
-    const merge *found = next ? find_merge(m, s->id, next->id) : NULL;
-    s->rank = found ? found->rank : NO_RANK;
-    s->merged = s->rank != NO_RANK ? found->id : -1;
-}
-
 /* The characters of a word as symbols; what has no id becomes bytes, or unknown, or vanishes. */
-static size_t begin(const bpe *m, const char *word, size_t bytes, symbol *s)
+static size_t begin(const bpe *m, const char *word, size_t bytes, ae_symbol *s)
 {
     size_t n = 0;
     bool unknown = false; /* the last symbol is an unknown one that more may be joined to */
@@ -374,185 +307,23 @@ static size_t begin(const bpe *m, const char *word, size_t bytes, symbol *s)
             bytes_known = m->fallback[(unsigned char)word[i + k]] >= 0;
         }
         if (id >= 0) {
-            s[n++] = (symbol){.id = id, .start = (uint32_t)i, .end = (uint32_t)(i + size)};
+            s[n++] = (ae_symbol){.id = id, .start = (uint32_t)i, .end = (uint32_t)(i + size)};
             unknown = false;
         } else if (bytes_known) {
             for (size_t k = 0; k < size; k++) {
                 int32_t byte = m->fallback[(unsigned char)word[i + k]];
-                s[n++] = (symbol){.id = byte, .start = (uint32_t)(i + k), .end = (uint32_t)(i + k + 1)};
+                s[n++] = (ae_symbol){.id = byte, .start = (uint32_t)(i + k), .end = (uint32_t)(i + k + 1)};
             }
             unknown = false;
         } else if (m->unknown >= 0 && unknown && m->fuse_unknown) {
             s[n - 1].end = (uint32_t)(i + size);
         } else if (m->unknown >= 0) {
-            s[n++] = (symbol){.id = m->unknown, .start = (uint32_t)i, .end = (uint32_t)(i + size)};
+            s[n++] = (ae_symbol){.id = m->unknown, .start = (uint32_t)i, .end = (uint32_t)(i + size)};
             unknown = true;
         }
         i += size;
     }
     return n;
-}
-
-enum { SHORT = 128 };
-
-/* The symbols of a short word in arrays, so that the smallest rank is found fast; a joined one has no rank. */
-typedef struct short_word {
-    int32_t rank[SHORT], merged[SHORT], id[SHORT];
-    uint32_t start[SHORT], end[SHORT];
-    uint8_t next[SHORT], before[SHORT];
-} short_word;
-
-#define LAST_RANK INT32_MAX
-
-static void rate_short(const bpe *m, short_word *s, size_t i, size_t n)
-{
-    size_t next = s->next[i];
-    const merge *found = next < n ? find_merge(m, s->id[i], s->id[next]) : NULL;
-    s->rank[i] = found ? (int32_t)found->rank : LAST_RANK;
-    s->merged[i] = found ? found->id : -1;
-}
-
-/* Short words: look at all pairs for each merge. The symbols that are left are made tokens. */
-static void merge_short(const bpe *m, short_word *s, size_t n, ae_work *w)
-{
-    for (size_t i = 0; i < n; i++) {
-        s->next[i] = (uint8_t)(i + 1);
-        s->before[i] = (uint8_t)(i - 1);
-        rate_short(m, s, i, n);
-    }
-    for (;;) {
-        int32_t rank = LAST_RANK;
-        for (size_t i = 0; i < n; i++) {
-            rank = s->rank[i] < rank ? s->rank[i] : rank;
-        }
-        if (rank == LAST_RANK) {
-            break;
-        }
-        size_t i = 0;
-        while (s->rank[i] != rank) {
-            i++;
-        }
-        size_t gone = s->next[i];
-        s->id[i] = s->merged[i];
-        s->end[i] = s->end[gone];
-        s->next[i] = s->next[gone];
-        s->rank[gone] = LAST_RANK;
-        if (s->next[i] < n) {
-            s->before[s->next[i]] = (uint8_t)i;
-        }
-        rate_short(m, s, i, n);
-        if (i > 0) {
-            rate_short(m, s, s->before[i], n);
-        }
-    }
-    for (size_t i = 0; i < n; i = s->next[i]) {
-        ae_work_make(w, s->id[i], s->start[i], s->end[i]);
-    }
-}
-
-/* What waits to be merged, the smallest rank and then the leftmost at the top of a heap. */
-typedef struct waiting {
-    uint32_t rank;
-    int32_t at, merged;
-} waiting;
-
-static bool sooner(waiting a, waiting b)
-{
-    return a.rank != b.rank ? a.rank < b.rank : a.at < b.at;
-}
-
-static void push(waiting *heap, size_t *count, waiting x)
-{
-    size_t i = (*count)++;
-    for (; i > 0 && sooner(x, heap[(i - 1) / 2]); i = (i - 1) / 2) {
-        heap[i] = heap[(i - 1) / 2];
-    }
-    heap[i] = x;
-}
-
-static waiting pop(waiting *heap, size_t *count)
-{
-    waiting top = heap[0], x = heap[--*count];
-    size_t i = 0;
-    for (;;) {
-        size_t child = 2 * i + 1;
-        child += child + 1 < *count && sooner(heap[child + 1], heap[child]);
-        if (child >= *count || !sooner(heap[child], x)) {
-            break;
-        }
-        heap[i] = heap[child];
-        i = child;
-    }
-    heap[i] = x;
-    return top;
-}
-
-static void wait_for(symbol *s, int32_t i, waiting *heap, size_t *count)
-{
-    if (i >= 0 && s[i].rank != NO_RANK) {
-        push(heap, count, (waiting){s[i].rank, i, s[i].merged});
-    }
-}
-
-/* Long words: a heap, so that a word of n characters costs n log n. Entries go stale when a symbol changes, and are
- * left out when they come up. */
-static size_t merge_long(const bpe *m, symbol *s, size_t n, waiting *heap)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        s[i].before = (int32_t)i - 1;
-        s[i].next = i + 1 < n ? (int32_t)i + 1 : -1;
-        rate(m, &s[i], i + 1 < n ? &s[i + 1] : NULL);
-        wait_for(s, (int32_t)i, heap, &count);
-    }
-    while (count > 0) {
-        waiting top = pop(heap, &count);
-        symbol *x = &s[top.at];
-        if (x->id < 0 || x->rank != top.rank) {
-            continue;
-        }
-        symbol *y = &s[x->next];
-        x->id = x->merged;
-        x->end = y->end;
-        x->next = y->next;
-        y->id = -1;
-        if (x->next >= 0) {
-            s[x->next].before = top.at;
-        }
-        rate(m, x, x->next >= 0 ? &s[x->next] : NULL);
-        wait_for(s, top.at, heap, &count);
-        if (x->before >= 0) {
-            rate(m, &s[x->before], x);
-            wait_for(s, x->before, heap, &count);
-        }
-    }
-    size_t left = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (s[i].id >= 0) {
-            s[left++] = s[i];
-        }
-    }
-    return left;
-}
-
-static void merge_symbols(const bpe *m, symbol *s, size_t n, ae_work *w)
-{
-    if (n <= SHORT) {
-        short_word short_form;
-        for (size_t i = 0; i < n; i++) {
-            short_form.id[i] = s[i].id;
-            short_form.start[i] = s[i].start;
-            short_form.end[i] = s[i].end;
-        }
-        merge_short(m, &short_form, n, w);
-        return;
-    }
-    /* Every merge puts two new pairs at most on the heap, and there are fewer merges than symbols. */
-    waiting *heap = ae_work_room(w, 2, 3 * n * sizeof *heap);
-    n = heap ? merge_long(m, s, n, heap) : 0;
-    for (size_t i = 0; i < n; i++) {
-        ae_work_make(w, s[i].id, s[i].start, s[i].end);
-    }
 }
 
 static void encode(const void *self, const char *word, size_t bytes, ae_work *w)
@@ -565,9 +336,10 @@ static void encode(const void *self, const char *word, size_t bytes, ae_work *w)
             return;
         }
     }
-    symbol *s = ae_work_room(w, 1, bytes * sizeof *s);
-    if (s) {
-        merge_symbols(m, s, begin(m, word, bytes, s), w);
+    ae_symbol *s = ae_work_room(w, 1, bytes * sizeof *s);
+    size_t n = s ? ae_merge_symbols(&m->table, s, begin(m, word, bytes, s), w) : 0;
+    for (size_t i = 0; i < n; i++) {
+        ae_work_make(w, s[i].id, s[i].start, s[i].end);
     }
 }
 
@@ -575,10 +347,10 @@ static void encode(const void *self, const char *word, size_t bytes, ae_work *w)
 static bool encode_bytes(const void *self, const char *word, size_t bytes, ae_work *w)
 {
     const bpe *m = self;
-    if (bytes > SHORT || m->ignore_merges) {
+    if (bytes > AE_SHORT_WORD || m->ignore_merges) {
         return false;
     }
-    short_word s;
+    ae_short_word s;
     for (size_t i = 0; i < bytes; i++) {
         s.id[i] = m->byte_ids[(unsigned char)word[i]];
         s.start[i] = (uint32_t)i;
@@ -587,7 +359,10 @@ static bool encode_bytes(const void *self, const char *word, size_t bytes, ae_wo
             return false;
         }
     }
-    merge_short(m, &s, bytes, w);
+    ae_merge_short_word(&m->table, &s, bytes);
+    for (size_t i = 0; i < bytes; i = s.next[i]) {
+        ae_work_make(w, s.id[i], s.start[i], s.end[i]);
+    }
     return true;
 }
 
