@@ -125,7 +125,8 @@ static ae_line_reader *open_corpus(ae_run *run)
 /* The kinds whose vocabulary grows for as long as it is let. */
 static bool learns_pairs(const char *kind)
 {
-    return strcmp(kind, "bert") == 0 || strcmp(kind, "gpt2") == 0 || strcmp(kind, "roberta") == 0;
+    return strcmp(kind, "bert") == 0 || strcmp(kind, "gpt1") == 0 || strcmp(kind, "gpt2") == 0 ||
+           strcmp(kind, "roberta") == 0;
 }
 
 static ae_tokenizer_trainer *make_trainer(ae_run *run)

@@ -111,9 +111,12 @@ static int configuration(const ae_tokenizer *t, const ae_json *json, ae_bytes *o
     static const char *const roles[AE_TOKEN_ROLES] = {"pad_token", "unk_token", "cls_token", "sep_token", "mask_token"};
     const ae_json *normalizer = ae_json_get(json, "normalizer");
     const char *type = ae_json_string(normalizer, "type", "", NULL);
-    bool gpt2 = strcmp(ae_tokenizer_kind(t), "gpt2") == 0, roberta = strcmp(ae_tokenizer_kind(t), "roberta") == 0;
+    bool gpt1 = strcmp(ae_tokenizer_kind(t), "gpt1") == 0, gpt2 = strcmp(ae_tokenizer_kind(t), "gpt2") == 0,
+         roberta = strcmp(ae_tokenizer_kind(t), "roberta") == 0;
     ae_json *object = ae_json_new_object();
-    if (strcmp(type, "BertNormalizer") == 0) {
+    if (gpt1) {
+        ae_json_set_string(object, "tokenizer_class", "OpenAIGPTTokenizer");
+    } else if (strcmp(type, "BertNormalizer") == 0) {
         const ae_json *accents = ae_json_get(normalizer, "strip_accents");
         ae_json_set_string(object, "tokenizer_class", "BertTokenizer");
         ae_json_set_bool(object, "do_lower_case", ae_json_bool(normalizer, "lowercase", true, NULL));

@@ -46,7 +46,7 @@ static bool is_special(const masker *m, int64_t p)
 static bool goes_on(const masker *m, int64_t p)
 {
     return p > 0 && p < m->n && !is_special(m, p) && !is_special(m, p - 1) &&
-           ae_tokenizer_continues(m->tokenizer, id_at(m, p));
+           ae_tokenizer_joins(m->tokenizer, id_at(m, p - 1), id_at(m, p));
 }
 
 static int64_t word_end(const masker *m, int64_t p)

@@ -154,6 +154,9 @@ bool ae_work_is_ascii(const ae_work *w);
 bool ae_is_chinese(uint32_t c, bool original);
 bool ae_is_ascii_punctuation(uint32_t c);
 
+/* What marks a token of a model BPE as the end of a word, or "". */
+const char *ae_bpe_suffix(const void *self);
+
 /* The end of the next piece by GPT-2's pattern; bytes are valid UTF-8, length > 0. */
 size_t ae_gpt2_piece(const char *bytes, size_t length);
 

@@ -12,6 +12,7 @@
 static const char *const bert_special[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", NULL};
 static const char *const gpt2_special[] = {"<|endoftext|>", NULL};
 static const char *const roberta_special[] = {"<s>", "<pad>", "</s>", "<unk>", "<mask>", NULL};
+static const char *const gpt1_special[] = {"<unk>", NULL};
 static const char *const no_special[] = {NULL};
 
 #define BERT_FRAME "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",0],\"cls\":[\"[CLS]\",0]}"
@@ -28,6 +29,7 @@ static const ae_kind kinds[] = {
      .about = "BERT: blanks, punctuation and Chinese characters part words, WordPiece cuts them",
      .learning = AE_LEARN_PIECES,
      .prefix = "##",
+     .suffix = "",
      .special = bert_special,
      .components = "{\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"
                    "\"strip_accents\":null,\"lowercase\":true,\"original\":true},"
@@ -35,11 +37,22 @@ static const ae_kind kinds[] = {
                    "\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":false},"
                    "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","
                    "\"max_input_chars_per_word\":100}}"},
+    {.name = "gpt1",
+     .about = "GPT-1: BERT's words in small letters, BPE joins their characters, </w> ends each word",
+     .learning = AE_LEARN_MERGES,
+     .prefix = "",
+     .suffix = "</w>",
+     .special = gpt1_special,
+     .components = "{\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"
+                   "\"strip_accents\":null,\"lowercase\":true},\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"
+                   "\"post_processor\":null,\"decoder\":{\"type\":\"BPEDecoder\",\"suffix\":\"</w>\"},"
+                   "\"model\":{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"end_of_word_suffix\":\"</w>\"}}"},
     {.name = "gpt2",
      .about = "GPT-2: byte-level BPE, which knows every text and gives it back",
      .learning = AE_LEARN_MERGES,
      .bytes = true,
      .prefix = "",
+     .suffix = "",
      .special = gpt2_special,
      .components = "{\"post_processor\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":false,"
                    "\"use_regex\":true}," BYTES "}"},
@@ -48,6 +61,7 @@ static const ae_kind kinds[] = {
      .learning = AE_LEARN_MERGES,
      .bytes = true,
      .prefix = "",
+     .suffix = "",
      .special = roberta_special,
      .components = "{\"post_processor\":{\"type\":\"RobertaProcessing\",\"sep\":[\"</s>\",0],\"cls\":[\"<s>\",0],"
                    "\"trim_offsets\":true,\"add_prefix_space\":false}," BYTES "}"},
@@ -55,6 +69,7 @@ static const ae_kind kinds[] = {
      .about = "UER-py's characters: every character of the stripped text is a token",
      .learning = AE_LEARN_WORDS,
      .prefix = "",
+     .suffix = "",
      .special = bert_special,
      .components = "{\"normalizer\":{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":true}," LETTERS
                    "," BERT_FRAME ",\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"[UNK]\"}}"},
@@ -62,6 +77,7 @@ static const ae_kind kinds[] = {
      .about = "words between blanks",
      .learning = AE_LEARN_WORDS,
      .prefix = "",
+     .suffix = "",
      .special = bert_special,
      .components = "{\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}," BERT_FRAME
                    ",\"decoder\":null,\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"[UNK]\"}}"},
@@ -69,6 +85,7 @@ static const ae_kind kinds[] = {
      .about = "every character is a token, blanks and line ends too: the text comes back as it was",
      .learning = AE_LEARN_WORDS,
      .prefix = "",
+     .suffix = "",
      .special = no_special,
      .components = "{\"normalizer\":null,\"post_processor\":null," LETTERS
                    ",\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"<unk>\"}}"},
@@ -116,6 +133,8 @@ const ae_kind *ae_kind_of(const ae_tokenizer *t)
     const char *name = NULL;
     if (model == &ae_model_word_piece.row && pre == &ae_pre_tokenizer_bert.row) {
         name = "bert";
+    } else if (model == &ae_model_bpe.row && pre == &ae_pre_tokenizer_bert.row) {
+        name = "gpt1";
     } else if (model == &ae_model_bpe.row && pre == &ae_pre_tokenizer_byte_level.row) {
         name = t->post.row == &ae_post_roberta.row ? "roberta" : "gpt2";
     } else if (model == &ae_model_word_level.row && pre == &ae_pre_tokenizer_whitespace_split.row) {

@@ -381,6 +381,11 @@ static const char *prefix_of(const void *self)
     return or_empty(((const bpe *)self)->prefix);
 }
 
+const char *ae_bpe_suffix(const void *self)
+{
+    return or_empty(((const bpe *)self)->suffix);
+}
+
 static uint64_t text_hash(const char *text)
 {
     return text ? ae_hash_bytes(text, strlen(text)) : 0;

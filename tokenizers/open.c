@@ -58,7 +58,11 @@ static int read_beside(const char *folder, const char *name, ae_json **json, ae_
     return *json ? 0 : -1;
 }
 
-/* The contents of merges.txt: where the options say, or beside the vocabulary. *storage stays NULL when there is none.
+/* Lists of merges as Hugging Face, OpenAI's GPT-2 and OpenAI's GPT-1 call them. */
+static const char *const merges_names[] = {"merges.txt", "vocab.bpe", "vocab_40000.bpe"};
+enum { N_MERGES = sizeof merges_names / sizeof *merges_names };
+
+/* The contents of the merges: where the options say, or beside the vocabulary. *storage stays NULL when there are none.
  */
 static int read_merges(const char *folder, const ae_tokenizer_options *options, ae_storage **storage, ae_err *e)
 {
@@ -68,9 +72,11 @@ static int read_merges(const char *folder, const ae_tokenizer_options *options, 
         *storage = ae_map_file(options->merges, e);
         return *storage ? 0 : -1;
     }
-    if (file_in(folder, "merges.txt", path)) {
-        *storage = ae_map_file(path, e);
-        return *storage ? 0 : -1;
+    for (int i = 0; i < N_MERGES; i++) {
+        if (file_in(folder, merges_names[i], path)) {
+            *storage = ae_map_file(path, e);
+            return *storage ? 0 : -1;
+        }
     }
     return 0;
 }
@@ -187,9 +193,11 @@ ae_tokenizer *ae_tokenizer_open(const char *path, const ae_tokenizer_options *op
     if (!is_folder(path)) {
         return open_file(path, options, e);
     }
-    static const char *const names[] = {"tokenizer.json", "vocab.json", "vocab.txt"};
+    static const char *const names[] = {"tokenizer.json", "vocab.json", "vocab.txt", "encoder.json",
+                                        "encoder_bpe_40000.json"};
     char file[PATH_MAX_BYTES];
-    for (int i = options && options->kind ? 1 : 0; i < 3; i++) { /* a kind is asked for: from the vocabulary */
+    for (int i = options && options->kind ? 1 : 0; i < (int)(sizeof names / sizeof *names);
+         i++) { /* a kind is asked for: from the vocabulary */
         if (file_in(path, names[i], file)) {
             return open_file(file, options, e);
         }

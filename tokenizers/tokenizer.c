@@ -192,6 +192,19 @@ static const char *word_mark(const ae_component *pre)
     return NULL;
 }
 
+/* Where words end with a mark, all tokens without it leave their word open. */
+static void flag_open(ae_tokenizer *t)
+{
+    const char *suffix = t->model.row == &ae_model_bpe.row ? ae_bpe_suffix(t->model.self) : "";
+    size_t n = strlen(suffix);
+    for (int32_t id = 0; id < t->vocab->size && n > 0; id++) {
+        size_t bytes = 0;
+        const char *token = ae_vocab_token(t->vocab, id, &bytes);
+        bool ends = !token || (bytes >= n && memcmp(token + bytes - n, suffix, n) == 0);
+        t->flags[id] |= ends ? 0 : AE_FLAG_OPEN;
+    }
+}
+
 static int fill_flags(ae_tokenizer *t, ae_err *e)
 {
     t->size = t->vocab->size;
@@ -211,6 +224,7 @@ static int fill_flags(ae_tokenizer *t, ae_err *e)
                                           : bytes < n_mark || memcmp(token, mark, n_mark) != 0);
         t->flags[id] = goes_on ? AE_FLAG_CONTINUES : 0;
     }
+    flag_open(t);
     for (int i = 0; i < t->n_added; i++) {
         t->flags[t->added[i].id] = (uint8_t)(AE_FLAG_ADDED | (t->added[i].special ? AE_FLAG_SPECIAL : 0));
     }
@@ -369,4 +383,9 @@ bool ae_tokenizer_is_special(const ae_tokenizer *t, int32_t id)
 bool ae_tokenizer_continues(const ae_tokenizer *t, int32_t id)
 {
     return id >= 0 && id < t->size && t->flags[id] & AE_FLAG_CONTINUES;
+}
+
+bool ae_tokenizer_joins(const ae_tokenizer *t, int32_t before, int32_t id)
+{
+    return ae_tokenizer_continues(t, id) || (before >= 0 && before < t->size && t->flags[before] & AE_FLAG_OPEN);
 }

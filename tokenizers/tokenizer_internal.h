@@ -24,7 +24,7 @@ typedef struct ae_matcher {
     int only;       /* the one first byte there is, or -1 */
 } ae_matcher;
 
-enum { AE_FLAG_SPECIAL = 1, AE_FLAG_CONTINUES = 2, AE_FLAG_ADDED = 4 };
+enum { AE_FLAG_SPECIAL = 1, AE_FLAG_CONTINUES = 2, AE_FLAG_ADDED = 4, AE_FLAG_OPEN = 8 /* no end of a word */ };
 
 struct ae_tokenizer {
     ae_component normalizer, pre_tokenizer, model, post, decoder;

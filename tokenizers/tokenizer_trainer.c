@@ -292,6 +292,7 @@ static ae_tokenizer *learn_pairs(const ae_tokenizer_trainer *t, int (*progress)(
                               .limit_alphabet = wanted->limit_alphabet,
                               .max_token_length = wanted->max_token_length,
                               .prefix = *t->kind->prefix ? t->kind->prefix : NULL,
+                              .suffix = *t->kind->suffix ? t->kind->suffix : NULL,
                               .alphabet = alphabet,
                               .special = wanted->special,
                               .n_special = t->n_special,

@@ -198,9 +198,23 @@ static bool has(const ae_vocab *v, const char *token)
     return ae_vocab_find(v, token, strlen(token)) >= 0;
 }
 
+/* Whether there is a token of more than a letter that ends in GPT-1's mark of a word's end. */
+static bool ends_words(const tokens *k)
+{
+    for (int64_t i = 0; i < k->count; i++) {
+        if (k->size[i] > 4 && memcmp(k->text[i] + k->size[i] - 4, "</w>", 4) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Told from the tokens: pieces with ##, merges, single characters, or else words. */
 static const char *guess_kind(const tokens *k, const ae_vocab *v, bool merges)
 {
+    if (merges && ends_words(k)) {
+        return "gpt1";
+    }
     if (merges) {
         return has(v, "<s>") && has(v, "</s>") ? "roberta" : "gpt2";
     }

@@ -128,6 +128,19 @@ static void test_vocab_json(void **state)
     char path[64];
     snprintf(path, sizeof path, "%s/merges.txt", folder);
     unlink(path);
+    /* The names of OpenAI's files; words that end in </w> are GPT-1's. */
+    unlink(write_text("vocab.json", ""));
+    write_text("encoder_bpe_40000.json", "{\"<unk>\":0,\"a\":1,\"b</w>\":2,\"ab</w>\":3}");
+    write_text("vocab_40000.bpe", "#version: 0.2\na b</w>\n");
+    ae_err e = {0};
+    t = ae_tokenizer_open(folder, NULL, &e);
+    assert_non_null(t);
+    assert_string_equal(ae_tokenizer_kind(t), "gpt1");
+    encode_text(t, "AB a ab", NULL, &x);
+    assert_spelled(t, &x, "ab</w> <unk> ab</w>");
+    ae_tokenizer_free(t);
+    unlink(write_text("vocab_40000.bpe", ""));
+    unlink(write_text("encoder_bpe_40000.json", ""));
     unlink(merges);
     snprintf(path, sizeof path, "%s/uer.txt", folder);
     unlink(path);

@@ -99,6 +99,30 @@ static void byte_level_pairs(void **state)
     ae_tokenizer_free(t);
 }
 
+/* Last characters are letters of their own, and the tokens made of them end their words. */
+static void pairs_with_ends(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"low low low lower", "Lowest low"};
+    static const char *const all[] = {"<unk>", "e",     "l",     "o",  "r",       "s",  "t",   "w",
+                                      "r</w>", "t</w>", "w</w>", "lo", "low</w>", "we", "lowe"};
+    ae_tokenizer_training training = {.kind = "gpt1", .vocab_size = 100};
+    ae_tokenizer *t = train_texts(&training, texts, 2);
+    assert_tokens(t, 0, all, 15);
+    ae_encoding x = {0};
+    assert_int_equal(ae_tokenizer_encode(t, "lower low", 9, NULL, &x, NULL), 0);
+    assert_int_equal(x.count, 3);
+    assert_true(ae_tokenizer_joins(t, x.ids[0], x.ids[1]));  /* lowe r</w> */
+    assert_false(ae_tokenizer_joins(t, x.ids[1], x.ids[2])); /* r</w> low</w> */
+    assert_false(ae_tokenizer_continues(t, x.ids[1]));
+    assert_false(ae_tokenizer_joins(t, -1, 100));
+    char *back = ae_tokenizer_decode(t, x.ids, x.count, false, NULL, NULL);
+    assert_string_equal(back, "lower low");
+    free(back);
+    ae_encoding_free(&x);
+    ae_tokenizer_free(t);
+}
+
 static void word_lists(void **state)
 {
     (void)state;
@@ -319,10 +343,15 @@ static void failures_while_learning(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(word_pieces),         cmocka_unit_test(byte_level_pairs),
-        cmocka_unit_test(word_lists),          cmocka_unit_test(same_on_any_threads),
-        cmocka_unit_test(many_distinct_words), cmocka_unit_test(survives_its_json),
-        cmocka_unit_test(bad_numbers),         cmocka_unit_test(failures_while_learning),
+        cmocka_unit_test(word_pieces),
+        cmocka_unit_test(byte_level_pairs),
+        cmocka_unit_test(pairs_with_ends),
+        cmocka_unit_test(word_lists),
+        cmocka_unit_test(same_on_any_threads),
+        cmocka_unit_test(many_distinct_words),
+        cmocka_unit_test(survives_its_json),
+        cmocka_unit_test(bad_numbers),
+        cmocka_unit_test(failures_while_learning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
