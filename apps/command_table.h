@@ -24,6 +24,7 @@
     ROW(tokenizer_decode)                                                                                              \
     ROW(tokenizer_inspect)                                                                                             \
     ROW(tokenizer_convert)                                                                                             \
+    ROW(tokenizer_extend)                                                                                              \
     ROW(parity)                                                                                                        \
     ROW(bench_train)                                                                                                   \
     ROW(bench_infer)                                                                                                   \
