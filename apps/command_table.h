@@ -25,6 +25,7 @@
     ROW(tokenizer_inspect)                                                                                             \
     ROW(tokenizer_convert)                                                                                             \
     ROW(tokenizer_extend)                                                                                              \
+    ROW(tokenizer_diff)                                                                                                \
     ROW(parity)                                                                                                        \
     ROW(bench_train)                                                                                                   \
     ROW(bench_infer)                                                                                                   \
