@@ -109,9 +109,13 @@ typedef struct ae_strings {
     } * at;
     size_t count, count_room;
     bool failed;
+    bool gave_up; /* it failed for a regular expression */
 } ae_strings;
 
 void ae_strings_add(ae_strings *s, const char *bytes, size_t length);
+void ae_strings_extend(ae_strings *s, const char *bytes, size_t length);    /* lengthens the last string */
+void ae_strings_replace(ae_strings *s, const char *what, const char *with); /* in the last one; no longer than what */
+void ae_strings_tidy(ae_strings *s); /* takes the blanks out of the last one that English does not have: " ." */
 void ae_strings_free(ae_strings *s);
 
 typedef struct ae_decoder_row {
@@ -148,6 +152,7 @@ void ae_normalize_decompose(ae_work *w, bool compatibility);
 void ae_normalize_compose(ae_work *w);
 void ae_normalize_drop(ae_work *w, unsigned flags); /* characters with one of the flags */
 void ae_normalize_lower(ae_work *w, bool final_sigma);
+void ae_normalize_letters(ae_work *w, size_t start, size_t end); /* bytes to ByteLevel's letters, added to w->other */
 bool ae_work_is_ascii(const ae_work *w);
 
 /* Whether a character counts as Chinese in BERT; the original's sixth range begins 256 earlier. */
@@ -165,19 +170,23 @@ size_t ae_gpt2_piece(const char *bytes, size_t length);
 #define AE_NORMALIZERS(ROW)                                                                                            \
     ROW(sequence)                                                                                                      \
     ROW(bert)                                                                                                          \
-    ROW(nfc) ROW(nfd) ROW(nfkc) ROW(nfkd) ROW(lowercase) ROW(strip_accents) ROW(strip) ROW(replace) ROW(prepend)
+    ROW(nfc)                                                                                                           \
+    ROW(nfd) ROW(nfkc) ROW(nfkd) ROW(lowercase) ROW(strip_accents) ROW(strip) ROW(replace) ROW(prepend) ROW(nmt)       \
+        ROW(byte_level)
 
 #define AE_PRE_TOKENIZERS(ROW)                                                                                         \
     ROW(sequence)                                                                                                      \
     ROW(bert)                                                                                                          \
-    ROW(byte_level) ROW(whitespace) ROW(whitespace_split) ROW(punctuation) ROW(digits) ROW(split) ROW(char_delimiter)
+    ROW(byte_level)                                                                                                    \
+    ROW(whitespace) ROW(whitespace_split) ROW(punctuation) ROW(digits) ROW(split) ROW(char_delimiter)                  \
+        ROW(unicode_scripts) ROW(fixed_length)
 
 #define AE_MODELS(ROW) ROW(word_piece) ROW(bpe) ROW(word_level)
 
 #define AE_POSTS(ROW) ROW(sequence) ROW(template) ROW(bert) ROW(roberta) ROW(byte_level)
 
 #define AE_DECODERS(ROW)                                                                                               \
-    ROW(sequence) ROW(word_piece) ROW(byte_level) ROW(bpe) ROW(byte_fallback) ROW(fuse) ROW(strip) ROW(replace)
+    ROW(sequence) ROW(word_piece) ROW(byte_level) ROW(bpe) ROW(byte_fallback) ROW(fuse) ROW(strip) ROW(replace) ROW(ctc)
 
 #define AE_ROW(name) extern const ae_normalizer_row ae_normalizer_##name;
 AE_NORMALIZERS(AE_ROW)

@@ -49,6 +49,8 @@ char *ae_tokenizer_decode(const ae_tokenizer *t, const int32_t *ids, int64_t cou
         if (bytes) {
             *bytes = n;
         }
+    } else if (s->gave_up) {
+        ae_err_set(e, AE_E_VALUE, AE_GAVE_UP);
     } else {
         ae_err_set(e, AE_E_MEMORY, "no memory to decode %lld ids", (long long)count);
     }

@@ -8,8 +8,7 @@
 
 /* ---- strings ---------------------------------------------------------------------------------------------------------- */
 
-/* Lengthens the last string. */
-static void extend(ae_strings *s, const char *bytes, size_t length)
+void ae_strings_extend(ae_strings *s, const char *bytes, size_t length)
 {
     if ((s->used + length > s->room || !s->bytes) && !s->failed) {
         size_t room = 2 * s->room + length + 256;
@@ -36,7 +35,7 @@ void ae_strings_add(ae_strings *s, const char *bytes, size_t length)
     }
     if (!s->failed) {
         s->at[s->count++] = (struct ae_string){s->used, 0};
-        extend(s, bytes, length);
+        ae_strings_extend(s, bytes, length);
     }
 }
 
@@ -104,31 +103,31 @@ static const char *const untidy[][2] = {{" .", "."},   {" ?", "?"},     {" !", "
                                         {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},  {" do not", " don't"},
                                         {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
 
-static size_t replace_all(char *text, size_t length, const char *what, const char *with)
+void ae_strings_replace(ae_strings *s, const char *what, const char *with)
 {
-    size_t n = strlen(what), m = strlen(with), out = 0;
-    for (size_t i = 0; i < length;) {
+    struct ae_string *last = &s->at[s->count - 1];
+    char *text = s->bytes + last->offset;
+    size_t n = strlen(what), m = strlen(with), length = last->length, out = 0;
+    for (size_t i = 0; i < length && n > 0 && !s->failed;) {
         if (length - i >= n && memcmp(text + i, what, n) == 0) {
-            memcpy(text + out, with, m); /* never longer than what it replaces */
+            memcpy(text + out, with, m);
             out += m;
             i += n;
         } else {
             text[out++] = text[i++];
         }
     }
-    return out;
+    if (n > 0 && !s->failed) {
+        s->used = last->offset + out;
+        last->length = out;
+    }
 }
 
-static void tidy(ae_strings *s)
+void ae_strings_tidy(ae_strings *s)
 {
-    struct ae_string *last = &s->at[s->count - 1];
-    char *text = s->bytes + last->offset;
-    size_t length = last->length;
     for (size_t i = 0; i < sizeof untidy / sizeof *untidy; i++) {
-        length = replace_all(text, length, untidy[i][0], untidy[i][1]);
+        ae_strings_replace(s, untidy[i][0], untidy[i][1]);
     }
-    s->used = last->offset + length;
-    last->length = length;
 }
 
 static void word_piece_apply(const void *self, const ae_strings *in, ae_strings *out)
@@ -140,9 +139,9 @@ static void word_piece_apply(const void *self, const ae_strings *in, ae_strings 
         size_t length = in->at[i].length;
         bool goes_on = i > 0 && begins_with(bytes, length, d->prefix, prefix);
         ae_strings_add(out, i > 0 && !goes_on ? " " : "", i > 0 && !goes_on);
-        extend(out, bytes + (goes_on ? prefix : 0), length - (goes_on ? prefix : 0));
-        if (d->cleanup && !out->failed) {
-            tidy(out);
+        ae_strings_extend(out, bytes + (goes_on ? prefix : 0), length - (goes_on ? prefix : 0));
+        if (d->cleanup) {
+            ae_strings_tidy(out);
         }
     }
 }
@@ -162,14 +161,14 @@ static void add_bytes(ae_strings *out, const char *bytes, size_t length)
         letters = ae_character_byte(c) >= 0;
     }
     if (!letters) {
-        extend(out, bytes, length);
+        ae_strings_extend(out, bytes, length);
         return;
     }
     for (size_t i = 0; i < length;) {
         uint32_t c = 0;
         i += (size_t)ae_utf8_decode(bytes + i, &c);
         char byte = (char)ae_character_byte(c);
-        extend(out, &byte, 1);
+        ae_strings_extend(out, &byte, 1);
     }
 }
 
@@ -179,10 +178,10 @@ static void add_valid(ae_strings *out, const char *bytes, size_t length)
     ae_strings_add(out, "", 0);
     for (size_t i = 0; i < length && !out->failed;) {
         size_t n = ae_utf8_valid(bytes + i, length - i);
-        extend(out, bytes + i, n);
+        ae_strings_extend(out, bytes + i, n);
         i += n;
         if (i < length) {
-            extend(out, "\xef\xbf\xbd", 3);
+            ae_strings_extend(out, "\xef\xbf\xbd", 3);
             i += ae_utf8_broken(bytes + i, length - i);
         }
     }
@@ -256,7 +255,7 @@ static void bpe_apply(const void *self, const ae_strings *in, ae_strings *out)
         ae_strings_add(out, "", 0);
         for (size_t k = 0; k < length && !out->failed;) {
             bool here = begins_with(bytes + k, length - k, suffix, n);
-            extend(out, here ? " " : bytes + k, here ? i + 1 < in->count : 1);
+            ae_strings_extend(out, here ? " " : bytes + k, here ? i + 1 < in->count : 1);
             k += here ? n : 1;
         }
     }
@@ -323,7 +322,7 @@ static void fuse_apply(const void *self, const ae_strings *in, ae_strings *out)
     (void)self;
     ae_strings_add(out, "", 0);
     for (size_t i = 0; i < in->count && !out->failed; i++) {
-        extend(out, in->bytes + in->at[i].offset, in->at[i].length);
+        ae_strings_extend(out, in->bytes + in->at[i].offset, in->at[i].length);
     }
 }
 
@@ -438,12 +437,17 @@ static void replace_apply(const void *self, const ae_strings *in, ae_strings *ou
         const char *bytes = in->bytes + in->at[i].offset;
         size_t length = in->at[i].length, at = 0, start = 0, end = 0;
         ae_strings_add(out, "", 0);
-        while (ae_pattern_find(&d->pattern, bytes, length, at, &start, &end)) {
-            extend(out, bytes + at, start - at);
-            extend(out, d->content, strlen(d->content));
+        ae_matches m = ae_pattern_begin(&d->pattern, bytes, length);
+        ae_match found = AE_MATCH_NONE;
+        while ((found = ae_pattern_next(&m, &start, &end)) == AE_MATCH_FOUND) {
+            ae_strings_extend(out, bytes + at, start - at);
+            ae_strings_extend(out, d->content, strlen(d->content));
             at = end;
         }
-        extend(out, bytes + at, length - at);
+        ae_pattern_end(&m);
+        out->failed = out->failed || found < 0;
+        out->gave_up = out->gave_up || found == AE_MATCH_GAVE_UP;
+        ae_strings_extend(out, bytes + at, length - at);
     }
 }
 
@@ -479,6 +483,7 @@ static void sequence_apply(const void *self, const ae_strings *in, ae_strings *o
         ae_strings_add(out, now.bytes + now.at[i].offset, now.at[i].length);
     }
     out->failed = out->failed || now.failed;
+    out->gave_up = out->gave_up || now.gave_up;
     ae_strings_free(&now);
 }
 

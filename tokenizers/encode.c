@@ -234,7 +234,7 @@ static void tokenize_part(const ae_tokenizer *t, ae_scratch *s, const char *text
     if (!t->byte_words || !run_bytes(t, &s->work, text, start, end, k)) {
         run(t, &s->work, text, start, end, false, k);
     }
-    if (!k->failed && !s->work.missing[0]) {
+    if (!k->failed && ae_work_check(&s->work, NULL) == 0) {
         ae_word_cache_add(&s->cache, text + start, end - start, k->ids + count, k->starts + count, k->ends + count,
                           k->words + count, k->count - count, (uint32_t)start, words, k->n_words - words);
     }

@@ -1,4 +1,5 @@
 /* Passes over an aligned text that normalizers share. */
+#include "tokenizers/byte_letters.h"
 #include "tokenizers/component.h"
 #include "tokenizers/unicode.h"
 
@@ -238,4 +239,23 @@ void ae_normalize_lower(ae_work *w, bool final_sigma)
         i += n;
     }
     ae_work_swap_text(w);
+}
+
+/* Each byte of a character that the text has as it is stands for that byte of the text alone; one that a normalizer
+ * made stands for what it was made from. */
+void ae_normalize_letters(ae_work *w, size_t start, size_t end)
+{
+    const ae_aligned *t = &w->text;
+    for (size_t i = start; i < end;) {
+        uint32_t c = 0;
+        size_t n = (size_t)ae_utf8_decode(t->bytes + i, &c);
+        bool same = t->to[i] - t->from[i] == n;
+        for (size_t k = 0; k < n; k++) {
+            char letter[3];
+            size_t size = (size_t)ae_byte_letter((unsigned char)t->bytes[i + k], letter);
+            uint32_t from = t->from[i] + (same ? (uint32_t)k : 0);
+            ae_aligned_add(&w->other, letter, size, from, same ? from + 1 : t->to[i]);
+        }
+        i += n;
+    }
 }

@@ -147,23 +147,43 @@ static int replace_to_json(const void *self, ae_json *object)
     return ae_json_set_string(object, "content", r->content);
 }
 
+/* What stands where nothing was is a place without bytes. */
+static void add_content(ae_aligned *out, const ae_aligned *t, const char *content, size_t start, size_t end)
+{
+    uint32_t from = start < t->length ? t->from[start] : t->to[t->length - 1];
+    ae_aligned_add(out, content, strlen(content), from, end > start ? t->to[end - 1] : from);
+}
+
 static int replace_apply(const void *self, ae_work *w)
 {
     const replace *r = self;
     const ae_aligned *t = &w->text;
     size_t at = 0, start = 0, end = 0;
-    while (ae_pattern_find(&r->pattern, t->bytes, t->length, at, &start, &end)) {
+    ae_matches m = ae_pattern_begin(&r->pattern, t->bytes, t->length);
+    ae_match found = AE_MATCH_NONE;
+    while ((found = ae_pattern_next(&m, &start, &end)) == AE_MATCH_FOUND) {
         ae_aligned_copy(&w->other, t, at, start);
-        ae_aligned_add(&w->other, r->content, strlen(r->content), t->from[start], t->to[end - 1]);
+        add_content(&w->other, t, r->content, start, end);
         at = end;
     }
+    ae_pattern_end(&m);
+    ae_work_matched(w, found);
     ae_aligned_copy(&w->other, t, at, t->length);
     ae_work_swap_text(w);
     return 0;
 }
 
+/* Blanks that become one blank still part words. */
+static bool replace_allows(const void *self, ae_cutting *c)
+{
+    const replace *r = self;
+    c->chinese = false;
+    return c->cut == AE_CUT_BLANKS && r->pattern.regex && strcmp(r->pattern.text, "\\s+") == 0 &&
+           strcmp(r->content, " ") == 0;
+}
+
 const ae_normalizer_row ae_normalizer_replace = {
-    {"Replace", replace_from_json, replace_to_json, replace_free}, replace_apply, NULL};
+    {"Replace", replace_from_json, replace_to_json, replace_free}, replace_apply, replace_allows};
 
 /* ---- Prepend ------------------------------------------------------------------------------------------------------ */
 

@@ -3,7 +3,6 @@
 #include "tokenizers/component.h"
 #include "tokenizers/unicode.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 /* The bytes of the run of characters with (or without) a flag at the front. */
@@ -71,7 +70,6 @@ static const struct known {
     size_t (*match)(const char *bytes, size_t length);
 } expressions[] = {
     {"[\\s\\S]", any},
-    {"(?s).", any},
     {"\\s+", blanks},
     {"\\S+", no_blanks},
     {"\\d+", digits},
@@ -81,19 +79,10 @@ static const struct known {
     {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", ae_gpt2_piece},
 };
 
-enum { KNOWN = sizeof expressions / sizeof *expressions };
+/* CLIP's, as Hugging Face's files have it. */
+static const char clip[] = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
 
-static int unknown_regex(const char *text, ae_err *e)
-{
-    char list[512];
-    size_t used = 0;
-    for (int i = 0; i < KNOWN; i++) {
-        int n = snprintf(list + used, sizeof list - used, "%s%s", i ? "  " : "", expressions[i].text);
-        used += n > 0 && used + (size_t)n < sizeof list ? (size_t)n : 0;
-    }
-    return ae_err_set(e, AE_E_UNSUPPORTED, "the regular expression %.200s is not among those that are known: %s", text,
-                      list);
-}
+enum { KNOWN = sizeof expressions / sizeof *expressions };
 
 int ae_pattern_from_json(const ae_json *json, ae_pattern *p, ae_err *e)
 {
@@ -110,21 +99,20 @@ int ae_pattern_from_json(const ae_json *json, ae_pattern *p, ae_err *e)
     if (!p->text) {
         return -1;
     }
-    if (!p->regex && p->length == 0) {
-        ae_pattern_free(p);
-        return ae_err_set(e, AE_E_VALUE, "\"pattern\" is an empty string");
-    }
     for (int i = 0; p->regex && i < KNOWN; i++) {
         if (strcmp(p->text, expressions[i].text) == 0) {
             p->match = expressions[i].match;
         }
     }
-    if (p->regex && !p->match) {
-        unknown_regex(p->text, e);
-        ae_pattern_free(p);
-        return -1;
+    if ((p->regex && !p->match) || p->length == 0) {
+        p->engine = ae_regex_new(p->text, p->length, e);
+        if (!p->engine) {
+            ae_pattern_free(p);
+            return -1;
+        }
     }
     p->every = p->match == any;
+    p->clip = p->regex && strcmp(p->text, clip) == 0;
     return 0;
 }
 
@@ -141,24 +129,57 @@ ae_json *ae_pattern_json(const ae_pattern *p)
 void ae_pattern_free(ae_pattern *p)
 {
     free(p->text);
+    ae_regex_free(p->engine);
     *p = (ae_pattern){0};
 }
 
-bool ae_pattern_find(const ae_pattern *p, const char *bytes, size_t length, size_t at, size_t *start, size_t *end)
+/* ---- matches ----------------------------------------------------------------------------------------------------------- */
+
+ae_matches ae_pattern_begin(const ae_pattern *p, const char *bytes, size_t length)
 {
-    if (!p->regex) {
-        const char *found = length - at >= p->length ? memmem(bytes + at, length - at, p->text, p->length) : NULL;
-        *start = found ? (size_t)(found - bytes) : 0;
-        *end = *start + p->length;
-        return found;
+    ae_matches m = {.pattern = p, .bytes = bytes, .length = length};
+    if (p->engine && length > 0) {
+        m.walk = ae_regex_begin(p->engine, bytes, length);
     }
-    for (; at < length; at += any(bytes + at, length - at)) {
-        size_t n = p->match(bytes + at, length - at);
+    return m;
+}
+
+static ae_match next_text(ae_matches *m, size_t *start, size_t *end)
+{
+    const ae_pattern *p = m->pattern;
+    const char *found = memmem(m->bytes + m->at, m->length - m->at, p->text, p->length);
+    if (!found) {
+        return AE_MATCH_NONE;
+    }
+    *start = (size_t)(found - m->bytes);
+    m->at = *end = *start + p->length;
+    return AE_MATCH_FOUND;
+}
+
+ae_match ae_pattern_next(ae_matches *m, size_t *start, size_t *end)
+{
+    const ae_pattern *p = m->pattern;
+    if (m->length == 0) {
+        return AE_MATCH_NONE;
+    }
+    if (p->engine) {
+        return ae_regex_next(&m->walk, start, end);
+    }
+    if (!p->regex) {
+        return next_text(m, start, end);
+    }
+    for (size_t at = m->at; at < m->length; at += any(m->bytes + at, m->length - at)) {
+        size_t n = p->match(m->bytes + at, m->length - at);
         if (n > 0) {
             *start = at;
-            *end = at + n;
-            return true;
+            m->at = *end = at + n;
+            return AE_MATCH_FOUND;
         }
     }
-    return false;
+    return AE_MATCH_NONE;
+}
+
+void ae_pattern_end(ae_matches *m)
+{
+    ae_regex_end(&m->walk);
 }

@@ -118,25 +118,11 @@ static void cut(ae_work *w, const void *self, ae_piece piece)
     }
 }
 
-/* Each byte of a character that the text has as it is stands for that byte of the text alone; one that a normalizer
- * made stands for what it was made from. */
 static void spell(ae_work *w, const void *self, ae_piece piece, size_t number)
 {
     (void)self;
     (void)number;
-    const ae_aligned *t = &w->text;
-    for (size_t i = piece.start; i < piece.end;) {
-        uint32_t c = 0;
-        size_t n = (size_t)ae_utf8_decode(t->bytes + i, &c);
-        bool same = t->to[i] - t->from[i] == n;
-        for (size_t k = 0; k < n; k++) {
-            char letter[3];
-            size_t size = (size_t)ae_byte_letter((unsigned char)t->bytes[i + k], letter);
-            uint32_t from = t->from[i] + (same ? (uint32_t)k : 0);
-            ae_aligned_add(&w->other, letter, size, from, same ? from + 1 : t->to[i]);
-        }
-        i += n;
-    }
+    ae_normalize_letters(w, piece.start, piece.end);
 }
 
 static int apply(const void *self, ae_work *w)

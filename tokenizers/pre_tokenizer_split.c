@@ -85,17 +85,23 @@ static void cut_at(ae_work *w, const ae_pattern *p, behavior what, bool invert, 
 {
     size_t length = piece.end - piece.start, at = 0, start = 0, end = 0, n = 0;
     part *parts = ae_work_room(w, 0, (2 * length + 1) * sizeof *parts);
-    const char *bytes = w->text.bytes + piece.start;
-    while (parts && ae_pattern_find(p, bytes, length, at, &start, &end)) {
+    if (!parts) {
+        return;
+    }
+    ae_matches m = ae_pattern_begin(p, w->text.bytes + piece.start, length);
+    ae_match found = AE_MATCH_NONE;
+    while ((found = ae_pattern_next(&m, &start, &end)) == AE_MATCH_FOUND) {
         if (start > at) {
             parts[n++] = (part){piece.start + (uint32_t)at, piece.start + (uint32_t)start, invert};
         }
         parts[n++] = (part){piece.start + (uint32_t)start, piece.start + (uint32_t)end, !invert};
         at = end;
     }
-    if (parts && at < length) {
+    ae_pattern_end(&m);
+    if (at < length) {
         parts[n++] = (part){piece.start + (uint32_t)at, piece.end, invert};
     }
+    ae_work_matched(w, found);
     emit(w, parts, n, what);
 }
 
@@ -340,7 +346,8 @@ static int apply_split(const void *self, ae_work *w)
 static void cutting_split(const void *self, ae_cutting *c)
 {
     const split *s = self;
-    c->cut = s->pattern.every && s->what == ISOLATED ? AE_CUT_LETTERS : AE_CUT_NONE;
+    bool words = s->pattern.clip && s->what == REMOVED && s->invert;
+    c->cut = s->pattern.every && s->what == ISOLATED ? AE_CUT_LETTERS : words ? AE_CUT_BLANKS : AE_CUT_NONE;
 }
 
 const ae_pre_tokenizer_row ae_pre_tokenizer_split = {

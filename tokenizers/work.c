@@ -23,6 +23,7 @@ void ae_work_free(ae_work *w)
 void ae_work_reset(ae_work *w)
 {
     w->failed = w->text.failed = w->other.failed = w->pieces.failed = w->others.failed = false;
+    w->gave_up = false;
     w->missing[0] = '\0';
 }
 
@@ -198,6 +199,12 @@ void ae_work_miss(ae_work *w, const char *word, size_t bytes)
     }
 }
 
+void ae_work_matched(ae_work *w, ae_match found)
+{
+    w->failed = w->failed || found == AE_MATCH_NO_MEMORY;
+    w->gave_up = w->gave_up || found == AE_MATCH_GAVE_UP;
+}
+
 void *ae_work_room(ae_work *w, int which, size_t bytes)
 {
     if (w->rooms[which].bytes < bytes || !w->rooms[which].memory) {
@@ -216,6 +223,9 @@ int ae_work_check(const ae_work *w, ae_err *e)
 {
     if (w->failed || w->text.failed || w->other.failed || w->pieces.failed || w->others.failed) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for a text of %zu bytes", w->text.length);
+    }
+    if (w->gave_up) {
+        return ae_err_set(e, AE_E_VALUE, AE_GAVE_UP);
     }
     if (w->missing[0]) {
         return ae_err_set(e, AE_E_VALUE, "\"%s\" is not in the vocabulary, and it has no unknown token", w->missing);

@@ -9,6 +9,7 @@
 #define AE_TOKENIZERS_WORK_H
 
 #include "tensor/error.h"
+#include "tokenizers/regex.h"
 
 /* Bytes of valid UTF-8, and for each the range [from, to) of the original; sizes stay below 2^31. */
 typedef struct ae_aligned {
@@ -48,6 +49,7 @@ typedef struct ae_work {
         size_t bytes;
     } rooms[AE_WORK_ROOMS]; /* for stages: contents are lost from call to call */
     bool failed;
+    bool gave_up;     /* a regular expression took too many steps */
     char missing[16]; /* the beginning of a word that has no id where the model has no unknown token */
 } ae_work;
 
@@ -85,10 +87,13 @@ void ae_work_make(ae_work *w, int32_t id, size_t start, size_t end);
 /* Notes a word that has no id; the first one is reported by ae_work_check. */
 void ae_work_miss(ae_work *w, const char *word, size_t bytes);
 
+/* Notes how a search ended. */
+void ae_work_matched(ae_work *w, ae_match found);
+
 /* Memory of at least so many bytes, or NULL; its contents are not kept. */
 void *ae_work_room(ae_work *w, int which, size_t bytes);
 
-/* 0, or -1 and e filled when anything above ran out of memory, or a word had no id. */
+/* 0, or -1 and e filled when anything above ran out of memory, a search gave up, or a word had no id. */
 int ae_work_check(const ae_work *w, ae_err *e);
 
 #endif

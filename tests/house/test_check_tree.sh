@@ -48,6 +48,7 @@ breach apps/config.c 'cJSON.h may only be included by' '#include <cjson/cJSON.h>
 breach tensor/svd.c 'lapacke.h may only be included by' '#include <lapacke.h>\n'
 breach tensor/world.c 'mpi.h is included by tensor/tensor.c already' '#include <mpi.h>\n'
 breach tensor/unicode.c 'utf8proc.h may only be included by' '#include <utf8proc.h>\n'
+breach tokenizers/search.c 'oniguruma.h may only be included by' '#include <oniguruma.h>\n'
 breach tensor/inflate.c 'zlib.h may only be included by' '#include <zlib.h>\n'
 breach zoo/tensor.c 'the name tensor.c is taken by tensor/tensor.c' 'int x;\n'
 breach tensor/loud.c 'never prints' 'void f(void)\n{\n    printf("x");\n}\n'
