@@ -10,7 +10,7 @@
 /* The script, Japanese syllables counting as Chinese; a blank goes with either neighbour. */
 static ae_script script_of(uint32_t c)
 {
-    ae_script s = c == ' ' ? AE_SCRIPT_NONE : c == 0x30fc ? AE_SCRIPT_HAN : ae_char_script(c);
+    ae_script s = c == ' ' ? AE_SCRIPT_NONE : c == 0x30fc ? AE_SCRIPT_HAN : ae_unicode_script(c);
     return s == AE_SCRIPT_HIRAGANA || s == AE_SCRIPT_KATAKANA ? AE_SCRIPT_HAN : s;
 }
 

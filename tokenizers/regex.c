@@ -185,7 +185,7 @@ static void read_scripts(void)
     qsort(script_ranges, (size_t)n_script_ranges, sizeof *script_ranges, compare_ranges);
 }
 
-ae_script ae_char_script(uint32_t c)
+ae_script ae_unicode_script(uint32_t c)
 {
     pthread_once(&scripts_read, read_scripts);
     int low = 0, high = n_script_ranges;

@@ -30,7 +30,7 @@ typedef enum ae_script {
     /* and others, which have no name here */
 } ae_script;
 
-ae_script ae_char_script(uint32_t c);
+ae_script ae_unicode_script(uint32_t c);
 
 /* The matches in a text, one after the other. */
 typedef struct ae_regex_walk {

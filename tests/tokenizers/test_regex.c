@@ -161,20 +161,20 @@ static void test_threads(void **state)
 static void test_scripts(void **state)
 {
     (void)state;
-    assert_int_equal(ae_char_script('a'), AE_SCRIPT_LATIN);
-    assert_int_equal(ae_char_script(0xe9), AE_SCRIPT_LATIN);
-    assert_int_equal(ae_char_script('.'), AE_SCRIPT_COMMON);
-    assert_int_equal(ae_char_script(0x301), AE_SCRIPT_INHERITED);
-    assert_int_equal(ae_char_script(0x4e2d), AE_SCRIPT_HAN);
-    assert_int_equal(ae_char_script(0x3042), AE_SCRIPT_HIRAGANA);
-    assert_int_equal(ae_char_script(0x30a2), AE_SCRIPT_KATAKANA);
-    assert_int_equal(ae_char_script(0x430), ae_char_script(0x44f));
-    assert_true(ae_char_script(0x430) > AE_SCRIPT_KATAKANA);
-    assert_int_not_equal(ae_char_script(0x430), ae_char_script(0x3b1));
-    assert_int_equal(ae_char_script(0x378), AE_SCRIPT_NONE); /* no character */
-    assert_int_equal(ae_char_script(0x118a0), ae_char_script(0x118df));
-    assert_int_equal(ae_char_script(0x10d00), AE_SCRIPT_NONE); /* Hanifi Rohingya, of Unicode 11 */
-    assert_int_equal(ae_char_script(0x110000), AE_SCRIPT_NONE);
+    assert_int_equal(ae_unicode_script('a'), AE_SCRIPT_LATIN);
+    assert_int_equal(ae_unicode_script(0xe9), AE_SCRIPT_LATIN);
+    assert_int_equal(ae_unicode_script('.'), AE_SCRIPT_COMMON);
+    assert_int_equal(ae_unicode_script(0x301), AE_SCRIPT_INHERITED);
+    assert_int_equal(ae_unicode_script(0x4e2d), AE_SCRIPT_HAN);
+    assert_int_equal(ae_unicode_script(0x3042), AE_SCRIPT_HIRAGANA);
+    assert_int_equal(ae_unicode_script(0x30a2), AE_SCRIPT_KATAKANA);
+    assert_int_equal(ae_unicode_script(0x430), ae_unicode_script(0x44f));
+    assert_true(ae_unicode_script(0x430) > AE_SCRIPT_KATAKANA);
+    assert_int_not_equal(ae_unicode_script(0x430), ae_unicode_script(0x3b1));
+    assert_int_equal(ae_unicode_script(0x378), AE_SCRIPT_NONE); /* no character */
+    assert_int_equal(ae_unicode_script(0x118a0), ae_unicode_script(0x118df));
+    assert_int_equal(ae_unicode_script(0x10d00), AE_SCRIPT_NONE); /* Hanifi Rohingya, of Unicode 11 */
+    assert_int_equal(ae_unicode_script(0x110000), AE_SCRIPT_NONE);
 }
 
 int main(void)

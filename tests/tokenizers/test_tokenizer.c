@@ -174,8 +174,9 @@ static void test_paths_agree(void **state)
     check_paths_of(of_kind("space", letters, LETTERS));
 #define MODEL                                                                                                          \
     "\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"[UNK]\":0,\"the\":1,\"a\":2,\"b\":3},\"unk_token\":\"[UNK]\"}"
-    check_paths_of(good_text("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[\\\\s\\\\S]\"},\"behavior\":"
-                             "\"Isolated\",\"invert\":false}," MODEL "}"));
+    check_paths_of(
+        good_text("{\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[\\\\s\\\\S]\"},\"behavior\":"
+                  "\"Isolated\",\"invert\":false}," MODEL "}"));
     check_paths_of(good_text("{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},{\"type\":"
                              "\"Lowercase\"},{\"type\":\"StripAccents\"}]},\"pre_tokenizer\":{\"type\":"
                              "\"BertPreTokenizer\"}," MODEL "}"));
