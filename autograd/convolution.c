@@ -177,7 +177,7 @@ static int group_backward(ae_call *c, const conv_shape *s, int64_t group, const 
             return -1;
         }
         gather_columns(s, x->data, group, columns);
-        if (ae_weight_gradient(g, rows, dy, out, out, columns, wide, dw) != 0) {
+        if (ae_weight_gradient(g, rows, dy, out, out, columns, wide, dw, false) != 0) {
             return -1;
         }
         weight_from_columns(s, dw, group, gin[WEIGHT]->data);

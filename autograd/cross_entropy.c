@@ -1,3 +1,4 @@
+#include "autograd/class_targets.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 #include "tensor/kernels.h"
@@ -15,20 +16,6 @@ typedef struct cross_entropy_attr {
 static int64_t classes(const ae_call *c)
 {
     return ae_dim(c->in[0], -1);
-}
-
-static int check_targets(ae_call *c)
-{
-    const cross_entropy_attr *a = c->attr;
-    int64_t n = ae_numel(c->in[1]), v = classes(c);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t t = ae_get_i64(c->in[1], i);
-        if (t != a->ignore_index && (t < 0 || t >= v)) {
-            return ae_call_fail(c, AE_E_VALUE, "target %lld is %lld; there are %lld classes, and %lld is ignored",
-                                (long long)i, (long long)t, (long long)v, (long long)a->ignore_index);
-        }
-    }
-    return 0;
 }
 
 static int cross_entropy_shape(ae_call *c)
@@ -50,10 +37,7 @@ static int cross_entropy_shape(ae_call *c)
         return ae_call_fail(c, AE_E_SHAPE, "class weights are %s; they must be one %s a class, logits are %s",
                             ae_call_describe(c, 2, y), ae_dtype_name(logits->dtype), ae_call_describe(c, 0, x));
     }
-    if (!(a->smoothing >= 0 && a->smoothing <= 1)) {
-        return ae_call_fail(c, AE_E_VALUE, "label_smoothing is %g; it must lie in 0 to 1", a->smoothing);
-    }
-    if (check_targets(c) != 0) {
+    if (ae_label_smoothing_check(c, a->smoothing) != 0 || ae_targets_check(c, 1, classes(c), a->ignore_index) != 0) {
         return -1;
     }
     bool rows = a->reduction == AE_REDUCE_NONE;
@@ -62,16 +46,6 @@ static int cross_entropy_shape(ae_call *c)
 }
 
 /* ---- fused ---------------------------------------------------------------------------------------------------------- */
-
-static double count_of(const ae_call *c)
-{
-    const cross_entropy_attr *a = c->attr;
-    double n = 0;
-    for (int64_t i = 0; i < ae_numel(c->in[1]); i++) {
-        n += ae_get_i64(c->in[1], i) != a->ignore_index;
-    }
-    return n > 0 ? n : 1;
-}
 
 static int cross_entropy_forward(ae_call *c)
 {
@@ -100,7 +74,8 @@ static int cross_entropy_forward(ae_call *c)
         return 0;
     }
     double total = k->sum(out, rows);
-    *(float *)c->out[0]->data = (float)(a->reduction == AE_REDUCE_MEAN ? total / count_of(c) : total);
+    *(float *)c->out[0]->data =
+        (float)(a->reduction == AE_REDUCE_MEAN ? total / ae_targets_count(c->in[1], a->ignore_index) : total);
     return 0;
 }
 
@@ -126,7 +101,7 @@ static void cross_entropy_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gi
     const ae_kernels *k = ae_kernels_get();
     const float *x = logits->data, *sums = c->extra[0]->data, *up = upstream->data;
     float *dx = gin[0]->data;
-    float scale = a->reduction == AE_REDUCE_MEAN ? (float)(1.0 / count_of(c)) : 1.0f;
+    float scale = a->reduction == AE_REDUCE_MEAN ? (float)(1.0 / ae_targets_count(c->in[1], a->ignore_index)) : 1.0f;
     bool per_row = a->reduction == AE_REDUCE_NONE;
 #pragma omp parallel for schedule(static) if (rows * v > 16384)
     for (int64_t i = 0; i < rows; i++) {

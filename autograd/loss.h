@@ -26,6 +26,12 @@ typedef struct ae_cross_entropy_options {
 AE_API ae_tensor *ae_cross_entropy(ae_graph *g, ae_tensor *logits, ae_tensor *targets,
                                    const ae_cross_entropy_options *options);
 
+/* The same of the logits x weight^T + bias: x (rows,features), weight (classes,features), bias (classes) or NULL,
+ * targets (rows). The logits are made and dropped by blocks of rows, and the gradients are taken meanwhile, so that
+ * memory does not grow with rows times classes. Class weights, and one loss a row, take the logits whole. */
+AE_API ae_tensor *ae_linear_cross_entropy(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias,
+                                          ae_tensor *targets, const ae_cross_entropy_options *options);
+
 /* -weight[target] logp[target], reduced as in cross_entropy: logp (...,V) holds logarithms of probabilities. */
 AE_API ae_tensor *ae_nll_loss(ae_graph *g, ae_tensor *logp, ae_tensor *targets,
                               const ae_cross_entropy_options *options);
@@ -45,7 +51,7 @@ AE_API ae_tensor *ae_mse_loss(ae_graph *g, ae_tensor *x, ae_tensor *y, ae_reduct
 /* x . y / (max(|x|, eps) max(|y|, eps)) along an axis; shapes broadcast. */
 AE_API ae_tensor *ae_cosine_similarity(ae_graph *g, ae_tensor *x, ae_tensor *y, int axis, double eps);
 
-#define AE_LOSS_OPS(ROW) ROW(cross_entropy)
+#define AE_LOSS_OPS(ROW) ROW(cross_entropy) ROW(linear_cross_entropy)
 
 #ifdef __cplusplus
 }

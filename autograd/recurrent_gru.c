@@ -323,11 +323,11 @@ static void reset_before_weight(ae_call *c, const gru_layer *l, const gru_gradie
         return;
     }
     float *dw = gin[REC_W_HH]->data, *rh = d->b.previous;
-    ae_weight_gradient(c->graph, total, d->dxg, 3 * n, 2 * n, rh, n, dw);
+    ae_weight_gradient(c->graph, total, d->dxg, 3 * n, 2 * n, rh, n, dw, false);
     for (int64_t i = 0; i < total; i++) {
         k->mul(rh + i * n, l->act + i * 3 * n, rh + i * n, n);
     }
-    ae_weight_gradient(c->graph, total, d->dxg + 2 * n, 3 * n, n, rh, n, dw + 2 * n * n);
+    ae_weight_gradient(c->graph, total, d->dxg + 2 * n, 3 * n, n, rh, n, dw + 2 * n * n, false);
 }
 
 static void gru_reset_before_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)

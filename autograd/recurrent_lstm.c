@@ -217,7 +217,7 @@ static void projection_gradient(ae_call *c, const lstm_layer *l, const lstm_grad
         k->tanh(l->cell + i * n, m + i * n, n);
         k->mul(m + i * n, l->act + i * 4 * n + 3 * n, m + i * n, n);
     }
-    ae_weight_gradient(c->graph, l->s.total, d->dproj, l->width, l->width, m, n, gin[W_HR]->data);
+    ae_weight_gradient(c->graph, l->s.total, d->dproj, l->width, l->width, m, n, gin[W_HR]->data, false);
 }
 
 /* The layer as the vjp sees it, and room for what it finds. */

@@ -315,13 +315,13 @@ void ae_recurrent_gradients(ae_call *c, const ae_steps *s, const float *dx_gates
         float *x = ae_steps_matrix(s, s->total, in);
         if (x) {
             ae_steps_pack(s, c->in[REC_X], x);
-            ae_weight_gradient(g, s->total, dx_gates, wide, wide, x, in, gin[REC_W_IH]->data);
+            ae_weight_gradient(g, s->total, dx_gates, wide, wide, x, in, gin[REC_W_IH]->data, false);
         }
     }
     if (c->need[REC_W_HH] && previous) {
         gin[REC_W_HH] = ae_empty(g, AE_F32, 2, c->in[REC_W_HH]->shape);
         if (ae_ok(g)) {
-            ae_weight_gradient(g, s->total, dh_gates, wide, wide, previous, state, gin[REC_W_HH]->data);
+            ae_weight_gradient(g, s->total, dh_gates, wide, wide, previous, state, gin[REC_W_HH]->data, false);
         }
     }
     for (int i = REC_B_IH; i <= REC_B_HH; i++) {

@@ -94,10 +94,11 @@ int ae_weight_backward(ae_graph *g, const ae_weight *w, int64_t m, const float *
 }
 
 int ae_weight_gradient(ae_graph *g, int64_t rows, const float *dy, int64_t dy_row, int64_t out, const float *x,
-                       int64_t in, float *dw)
+                       int64_t in, float *dw, bool accumulate)
 {
     ae_frame f = ae_frame_open(g);
     ae_gemm p = {.c_dtype = AE_F32, .alpha = 1.0f, .batch = 1, .m = out, .n = in, .k = rows};
+    p.accumulate = accumulate;
     /* A part of a wider matrix begins inside of it: the rows' last stretch ends with the part. */
     p.a = operand(g, dy, rows ? (rows - 1) * dy_row + out : 0, &p.a_dtype);
     p.b = operand(g, x, rows * in, &p.b_dtype);

@@ -27,9 +27,9 @@ int ae_weight_forward(ae_graph *g, const ae_weight *w, int64_t m, const float *a
 /* c (m,in) = or += a (m,out) w. */
 int ae_weight_backward(ae_graph *g, const ae_weight *w, int64_t m, const float *a, float *c, bool accumulate);
 
-/* dw (out,in) = dy^T x over `rows` rows; a part of a wider dy is given by its row stride. */
+/* dw (out,in) = or += dy^T x over `rows` rows; a part of a wider dy is given by its row stride. */
 int ae_weight_gradient(ae_graph *g, int64_t rows, const float *dy, int64_t dy_row, int64_t out, const float *x,
-                       int64_t in, float *dw);
+                       int64_t in, float *dw, bool accumulate);
 
 /* Sums columns: db (n) = sum over rows of dy (rows,n), dy_row elements apart. */
 void ae_column_sums(const float *dy, int64_t rows, int64_t dy_row, int64_t n, float *db);

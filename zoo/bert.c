@@ -189,17 +189,22 @@ ae_tensor *ae_bert_pool(ae_graph *g, const struct ae_bert *b, ae_tensor *states)
     return ae_frame_return(f, ae_tanh(g, ae_linear(g, &b->pooler, first)));
 }
 
+static ae_tensor *transformed(ae_graph *g, const struct ae_bert *b, ae_tensor *states)
+{
+    ae_tensor *h = ae_activate(g, b->config.hidden_act, ae_linear(g, &b->transform, states));
+    return ae_layer_norm(g, &b->transform_norm, h);
+}
+
 ae_tensor *ae_bert_mlm_logits(ae_graph *g, const struct ae_bert *b, ae_tensor *states)
 {
     ae_frame f = ae_frame_open(g);
-    ae_tensor *h = ae_activate(g, b->config.hidden_act, ae_linear(g, &b->transform, states));
-    h = ae_layer_norm(g, &b->transform_norm, h);
-    return ae_frame_return(f, ae_f_linear(g, h, b->decoder, b->decoder_bias));
+    return ae_frame_return(f, ae_f_linear(g, transformed(g, b, states), b->decoder, b->decoder_bias));
 }
 
 ae_tensor *ae_bert_mlm_loss(ae_graph *g, const struct ae_bert *b, ae_tensor *states, ae_tensor *labels)
 {
     ae_frame f = ae_frame_open(g);
     ae_tensor *targets, *rows = ae_labelled_rows(g, states, labels, -100, &targets);
-    return ae_frame_return(f, ae_cross_entropy(g, ae_bert_mlm_logits(g, b, rows), targets, NULL));
+    ae_tensor *h = transformed(g, b, rows);
+    return ae_frame_return(f, ae_linear_cross_entropy(g, h, b->decoder, b->decoder_bias, targets, NULL));
 }

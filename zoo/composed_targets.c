@@ -105,21 +105,6 @@ static void put_correct(const struct ae_composed *c, ae_io *io, const char *name
     ae_frame_close(f);
 }
 
-/* Logits of all positions, which no loss is computed from: without recording them. */
-static void put_all(ae_io *io, const char *name,
-                    ae_tensor *(*logits)(ae_graph *, const struct ae_composed *, ae_tensor *),
-                    const struct ae_composed *c, ae_tensor *states)
-{
-    if (io->loss_only) {
-        return;
-    }
-    ae_frame f = ae_frame_open(io->graph);
-    bool was = ae_set_recording(io->graph, false);
-    ae_io_put(io, name, logits(io->graph, c, states));
-    ae_set_recording(io->graph, was);
-    ae_frame_close(f);
-}
-
 /* UER-py's target of one name: "tgt", or "tgt_<name>" of several. */
 static ae_tensor *uer_target(const struct ae_composed *c, ae_io *io, const char *name)
 {
@@ -150,27 +135,44 @@ static ae_tensor *where_above(ae_graph *g, const ae_tensor *labels, const ae_ten
 
 /* ---- words --------------------------------------------------------------------------------------------------------- */
 
-static ae_tensor *mlm_logits(ae_graph *g, const struct ae_composed *c, ae_tensor *states)
+typedef enum word_target { MLM, LM, BILM } word_target;
+
+static const struct ae_linear *projection(const struct ae_composed *c, word_target target)
+{
+    return target == MLM ? &c->mlm.linear_2 : target == LM ? &c->lm : &c->bilm;
+}
+
+/* What is projected to words. */
+static ae_tensor *projected(ae_graph *g, const struct ae_composed *c, word_target target, ae_tensor *states)
+{
+    if (target != MLM) {
+        return states;
+    }
+    return ae_layer_norm(g, &c->mlm.layer_norm, ae_activate(g, c->act, ae_linear(g, &c->mlm.linear_1, states)));
+}
+
+static ae_tensor *word_logits(ae_graph *g, const struct ae_composed *c, word_target target, ae_tensor *states)
 {
     ae_frame f = ae_frame_open(g);
-    ae_tensor *h = ae_activate(g, c->act, ae_linear(g, &c->mlm.linear_1, states));
-    return ae_frame_return(f, ae_linear(g, &c->mlm.linear_2, ae_layer_norm(g, &c->mlm.layer_norm, h)));
+    return ae_frame_return(f, ae_linear(g, projection(c, target), projected(g, c, target, states)));
 }
 
-static ae_tensor *lm_logits(ae_graph *g, const struct ae_composed *c, ae_tensor *states)
+/* Logits of all positions, which no loss is computed from: without recording them. */
+static void put_all(ae_io *io, const char *name, const struct ae_composed *c, word_target target, ae_tensor *states)
 {
-    return ae_linear(g, &c->lm, states);
-}
-
-static ae_tensor *bilm_logits(ae_graph *g, const struct ae_composed *c, ae_tensor *half)
-{
-    return ae_linear(g, &c->bilm, half);
+    if (io->loss_only) {
+        return;
+    }
+    ae_frame f = ae_frame_open(io->graph);
+    bool was = ae_set_recording(io->graph, false);
+    ae_io_put(io, name, word_logits(io->graph, c, target, states));
+    ae_set_recording(io->graph, was);
+    ae_frame_close(f);
 }
 
 /* The loss at the rows whose label is not -100; only these are projected. */
 static ae_tensor *word_loss(const struct ae_composed *c, ae_io *io, const char *name, const char *rows_name,
-                            ae_tensor *(*logits_of)(ae_graph *, const struct ae_composed *, ae_tensor *),
-                            ae_tensor *states, ae_tensor *labels, double smoothing)
+                            word_target target, ae_tensor *states, ae_tensor *labels, double smoothing)
 {
     ae_graph *g = io->graph;
     ae_frame f = ae_frame_open(g);
@@ -178,7 +180,12 @@ static ae_tensor *word_loss(const struct ae_composed *c, ae_io *io, const char *
     /* UER-py spreads the mass over all words but the target, cross_entropy over all. */
     ae_cross_entropy_options o = {.ignore_index = -100, .label_smoothing = v > 1 ? smoothing * v / (v - 1) : 0};
     ae_tensor *targets, *rows = ae_labelled_rows(g, states, labels, -100, &targets);
-    ae_tensor *logits = logits_of(g, c, rows);
+    if (io->loss_only) {
+        const struct ae_linear *p = projection(c, target);
+        ae_tensor *x = projected(g, c, target, rows);
+        return ae_frame_return(f, ae_linear_cross_entropy(g, x, p->weight, p->bias, targets, &o));
+    }
+    ae_tensor *logits = word_logits(g, c, target, rows);
     ae_io_put(io, rows_name, logits);
     if (name) {
         put_correct(c, io, name, logits, targets);
@@ -190,20 +197,20 @@ static ae_tensor *mlm_run(const struct ae_composed *c, ae_io *io, const struct a
 {
     ae_tensor *labels = b->uer ? uer_target(c, io, "mlm") : ae_io_optional(io, "labels");
     if (!b->uer) {
-        put_all(io, c->targets > 1 ? "prediction_logits" : "logits", mlm_logits, c, states);
+        put_all(io, c->targets > 1 ? "prediction_logits" : "logits", c, MLM, states);
     }
     if (!labels) {
         return NULL;
     }
     labels = b->uer ? where_above(io->graph, labels, labels, 0) : labels;
-    return word_loss(c, io, "mlm", "mlm_logits_at_targets", mlm_logits, states, labels, 0);
+    return word_loss(c, io, "mlm", "mlm_logits_at_targets", MLM, states, labels, 0);
 }
 
 static ae_tensor *lm_run(const struct ae_composed *c, ae_io *io, const struct ae_composed_batch *b, ae_tensor *states)
 {
     ae_tensor *next = b->uer ? uer_target(c, io, "lm") : ae_io_optional(io, "next_ids");
     if (!b->uer) {
-        put_all(io, "logits", lm_logits, c, states);
+        put_all(io, "logits", c, LM, states);
     }
     if (!next) {
         return NULL;
@@ -211,7 +218,7 @@ static ae_tensor *lm_run(const struct ae_composed *c, ae_io *io, const struct ae
     if (b->uer || c->prefix_lm_loss) {
         next = where_above(io->graph, next, b->tokens.segments, c->prefix_lm_loss ? 1 : 0);
     }
-    return word_loss(c, io, "lm", "lm_logits_at_targets", lm_logits, states, next, c->label_smoothing);
+    return word_loss(c, io, "lm", "lm_logits_at_targets", LM, states, next, c->label_smoothing);
 }
 
 /* The token before each; -100 in front and at padding. */
@@ -239,7 +246,7 @@ static ae_tensor *bilm_run(const struct ae_composed *c, ae_io *io, const struct 
         ae_tensor *half = ae_slice(g, states, -1, i * (c->width / 2), (i + 1) * (c->width / 2), 1);
         ae_tensor *labels = b->uer ? ae_io_optional(io, uer_names[i]) : ae_io_optional(io, "next_ids");
         if (!b->uer) {
-            put_all(io, all[i], bilm_logits, c, half);
+            put_all(io, all[i], c, BILM, half);
         }
         if (!labels) {
             continue;
@@ -249,7 +256,7 @@ static ae_tensor *bilm_run(const struct ae_composed *c, ae_io *io, const struct 
         } else if (i == 1) {
             labels = previous_ids(g, &b->tokens);
         }
-        ae_tensor *loss = word_loss(c, io, NULL, rows[i], bilm_logits, half, labels, c->label_smoothing);
+        ae_tensor *loss = word_loss(c, io, NULL, rows[i], BILM, half, labels, c->label_smoothing);
         ae_io_put(io, losses[i], loss);
         sum = sum ? ae_add(g, sum, loss) : loss;
     }

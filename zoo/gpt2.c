@@ -222,7 +222,7 @@ ae_tensor *ae_gpt2_next_loss(ae_graph *g, const struct ae_gpt2 *p, ae_tensor *st
 {
     ae_frame f = ae_frame_open(g);
     ae_tensor *targets, *rows = ae_labelled_rows(g, states, next_ids, -100, &targets);
-    return ae_frame_return(f, ae_cross_entropy(g, ae_gpt2_logits(g, p, rows), targets, NULL));
+    return ae_frame_return(f, ae_linear_cross_entropy(g, rows, p->lm_head, NULL, targets, NULL));
 }
 
 ae_tensor *ae_gpt2_lm_loss(ae_graph *g, const struct ae_gpt2 *p, ae_tensor *states, ae_tensor *labels)
