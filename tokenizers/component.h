@@ -183,7 +183,7 @@ size_t ae_gpt2_piece(const char *bytes, size_t length);
     ROW(whitespace_split) ROW(punctuation) ROW(digits) ROW(split) ROW(char_delimiter) ROW(unicode_scripts)             \
         ROW(fixed_length)
 
-#define AE_MODELS(ROW) ROW(word_piece) ROW(bpe) ROW(word_level)
+#define AE_MODELS(ROW) ROW(word_piece) ROW(bpe) ROW(word_level) ROW(unigram) ROW(sentencepiece)
 
 #define AE_POSTS(ROW) ROW(sequence) ROW(template) ROW(bert) ROW(roberta) ROW(byte_level)
 

@@ -176,13 +176,13 @@ static void run(const ae_tokenizer *t, ae_work *w, const char *text, size_t star
             add_token(k, p.token, start + from[0], start + to[p.end - p.start - 1], k->n_words++);
             continue;
         }
-        w->n_made = 0;
+        w->n_made = w->word = 0;
         model->encode(t->model.self, w->text.bytes + p.start, p.end - p.start, w);
         for (size_t m = 0; m < w->n_made; m++) {
             ae_made made = w->made[m];
-            add_token(k, made.id, start + from[made.start], start + to[made.end - 1], k->n_words);
+            add_token(k, made.id, start + from[made.start], start + to[made.end - 1], k->n_words + (int32_t)made.word);
         }
-        k->n_words++;
+        k->n_words += (int32_t)w->word + 1;
     }
 }
 
@@ -190,7 +190,7 @@ static void run(const ae_tokenizer *t, ae_work *w, const char *text, size_t star
 static bool run_bytes(const ae_tokenizer *t, ae_work *w, const char *text, size_t start, size_t end, ae_tokens *k)
 {
     const ae_model_row *model = (const ae_model_row *)t->model.row;
-    w->n_made = 0;
+    w->n_made = w->word = 0;
     if (!model->encode_bytes(t->model.self, text + start, end - start, w)) {
         return false;
     }

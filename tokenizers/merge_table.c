@@ -168,6 +168,7 @@ typedef struct long_word {
     link *links;
     waiting *heap;
     size_t waits;
+    const ae_merge_watch *watch;
 } long_word;
 
 static void rate(long_word *l, int32_t i)
@@ -178,6 +179,9 @@ static void rate(long_word *l, int32_t i)
     x->merged = found ? found->id : -1;
     if (found) {
         push(l->heap, &l->waits, (waiting){found->rank, i});
+        if (l->watch) {
+            l->watch->seen(l->watch->self, found->id, l->symbols[i], l->symbols[x->next]);
+        }
     }
 }
 
@@ -192,10 +196,10 @@ static void join(long_word *l, int32_t i)
     if (next >= 0) {
         l->links[next].before = i;
     }
-    rate(l, i);
     if (x->before >= 0) {
         rate(l, x->before);
     }
+    rate(l, i);
 }
 
 /* Entries of the heap go stale when a symbol changes, and are left out when they come up. */
@@ -240,9 +244,9 @@ static size_t merge_few(const ae_merge_table *t, ae_symbol *symbols, size_t n)
     return left;
 }
 
-size_t ae_merge_symbols(const ae_merge_table *t, ae_symbol *symbols, size_t n, ae_work *w)
+size_t ae_merge_symbols(const ae_merge_table *t, ae_symbol *symbols, size_t n, const ae_merge_watch *watch, ae_work *w)
 {
-    if (n <= AE_SHORT_WORD) {
+    if (n <= AE_SHORT_WORD && !watch) {
         return merge_few(t, symbols, n);
     }
     /* Every merge puts two new pairs at most on the heap, and there are fewer merges than symbols. */
@@ -250,6 +254,6 @@ size_t ae_merge_symbols(const ae_merge_table *t, ae_symbol *symbols, size_t n, a
     if (!links) {
         return 0;
     }
-    long_word l = {t, symbols, links, (waiting *)(links + n), 0};
+    long_word l = {t, symbols, links, (waiting *)(links + n), 0, watch};
     return merge_long(&l, n);
 }

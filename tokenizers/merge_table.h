@@ -47,7 +47,14 @@ typedef struct ae_short_word {
  * up to n. */
 void ae_merge_short_word(const ae_merge_table *t, ae_short_word *s, size_t n);
 
-/* Merges symbols of a word of any length in place; how many are left, 0 and w->failed without memory. Uses room 2. */
-size_t ae_merge_symbols(const ae_merge_table *t, ae_symbol *symbols, size_t n, ae_work *w);
+/* Is told of every pair that could be merged, whenever one comes up, the left one of two first. */
+typedef struct ae_merge_watch {
+    void (*seen)(void *self, int32_t id, ae_symbol left, ae_symbol right);
+    void *self;
+} ae_merge_watch;
+
+/* Merges symbols of a word of any length in place; how many are left, 0 and w->failed without memory. Uses room 2.
+ * `watch` may be NULL. */
+size_t ae_merge_symbols(const ae_merge_table *t, ae_symbol *symbols, size_t n, const ae_merge_watch *watch, ae_work *w);
 
 #endif

@@ -5,7 +5,6 @@
 #include "tokenizers/merge_table.h"
 #include "tokenizers/unicode.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { DIRECT = 0x200 };
@@ -138,9 +137,7 @@ static void fill_direct(bpe *m)
         m->direct[c] = plain ? ae_vocab_find(m->vocab, bytes, (size_t)n) : -1;
     }
     for (int i = 0; i < 256; i++) {
-        char token[8];
-        int n = snprintf(token, sizeof token, "<0x%02X>", (unsigned)i);
-        m->fallback[i] = ae_vocab_find(m->vocab, token, (size_t)n);
+        m->fallback[i] = ae_vocab_find_byte(m->vocab, (unsigned char)i);
         m->byte_ids[i] = m->direct[ae_byte_character((unsigned char)i)];
     }
 }
@@ -337,7 +334,7 @@ static void encode(const void *self, const char *word, size_t bytes, ae_work *w)
         }
     }
     ae_symbol *s = ae_work_room(w, 1, bytes * sizeof *s);
-    size_t n = s ? ae_merge_symbols(&m->table, s, begin(m, word, bytes, s), w) : 0;
+    size_t n = s ? ae_merge_symbols(&m->table, s, begin(m, word, bytes, s), NULL, w) : 0;
     for (size_t i = 0; i < n; i++) {
         ae_work_make(w, s[i].id, s[i].start, s[i].end);
     }

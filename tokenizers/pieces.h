@@ -24,6 +24,13 @@ typedef struct ae_piece_list {
 
 void ae_piece_list_free(ae_piece_list *p); /* frees what it holds */
 
+/* An empty vocabulary, and room for the scores and types of so many pieces, all 0; -1 and e filled without memory. */
+int ae_piece_list_room(ae_piece_list *p, size_t count, ae_err *e);
+
+/* Reads and writes [[spelling, score], [spelling, score, type], ...]; -1 and e filled, NULL without memory. */
+int ae_piece_list_from_json(const ae_json *array, ae_piece_list *p, ae_err *e);
+ae_json *ae_piece_list_json(const ae_piece_list *p);
+
 typedef enum ae_piece_algorithm {
     AE_PIECES_UNIGRAM = 1,
     AE_PIECES_BPE,

@@ -176,7 +176,7 @@ static void find_roles(ae_tokenizer *t)
     t->roles[AE_TOKEN_UNKNOWN] = unknown >= 0 ? unknown : t->roles[AE_TOKEN_UNKNOWN];
 }
 
-/* Whether a pre-tokenizer marks the beginnings of words with a letter, and which. */
+/* The letter that the beginnings of words are marked with in tokens, or NULL. */
 static const char *word_mark(const ae_component *pre)
 {
     if (pre->row == &ae_pre_tokenizer_byte_level.row) {
@@ -216,6 +216,9 @@ static int fill_flags(ae_tokenizer *t, ae_err *e)
         return ae_err_set(e, AE_E_MEMORY, "no memory for %d tokens", (int)t->size);
     }
     const char *prefix = model_of(t)->prefix(t->model.self), *mark = word_mark(&t->pre_tokenizer);
+    if (model_of(t) == &ae_model_sentencepiece || model_of(t) == &ae_model_unigram) {
+        mark = "\xe2\x96\x81";
+    }
     size_t n_prefix = strlen(prefix), n_mark = mark ? strlen(mark) : 0;
     for (int32_t id = 0; id < t->vocab->size && (n_prefix || n_mark); id++) {
         size_t bytes = 0;

@@ -1,5 +1,6 @@
 #include "tokenizers/vocab.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static int no_memory(ae_err *e)
@@ -125,6 +126,13 @@ int32_t ae_vocab_find(const ae_vocab *v, const char *token, size_t bytes)
         return -1;
     }
     return slot_of(v, token, bytes)->id;
+}
+
+int32_t ae_vocab_find_byte(const ae_vocab *v, unsigned char byte)
+{
+    char token[8];
+    int n = snprintf(token, sizeof token, "<0x%02X>", (unsigned)byte);
+    return ae_vocab_find(v, token, (size_t)n);
 }
 
 const char *ae_vocab_token(const ae_vocab *v, int32_t id, size_t *bytes)

@@ -67,6 +67,9 @@ int ae_vocab_add(ae_vocab *v, const char *token, size_t bytes, int64_t id, ae_er
 /* The id of a token, or -1. */
 int32_t ae_vocab_find(const ae_vocab *v, const char *token, size_t bytes);
 
+/* The id of the token <0x00> to <0xFF> that stands for a byte, or -1. */
+int32_t ae_vocab_find_byte(const ae_vocab *v, unsigned char byte);
+
 /* The token of an id, NUL-terminated, or NULL. */
 const char *ae_vocab_token(const ae_vocab *v, int32_t id, size_t *bytes);
 

@@ -12,6 +12,8 @@ typedef struct ae_cached {
     int32_t id;      /* the first */
     uint8_t bytes;   /* 0: free */
     uint8_t count, words;
+    uint8_t limit; /* of a model's own cache: see model_sentencepiece.c */
+    float score;   /* likewise */
 } ae_cached;
 
 typedef struct ae_word_cache {

@@ -181,7 +181,7 @@ void ae_work_make(ae_work *w, int32_t id, size_t start, size_t end)
         }
         w->made_room = room;
     }
-    w->made[w->n_made++] = (ae_made){id, (uint32_t)start, (uint32_t)end};
+    w->made[w->n_made++] = (ae_made){id, (uint32_t)start, (uint32_t)end, w->word};
 }
 
 void ae_work_miss(ae_work *w, const char *word, size_t bytes)

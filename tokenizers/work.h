@@ -33,6 +33,7 @@ typedef struct ae_pieces {
 typedef struct ae_made {
     int32_t id;
     uint32_t start, end; /* of the piece's bytes */
+    uint32_t word;       /* its number in the piece, where a model finds words itself; else 0 */
 } ae_made;
 
 enum { AE_WORK_ROOMS = 3 };
@@ -42,6 +43,7 @@ typedef struct ae_work {
     ae_pieces pieces, others;
     ae_made *made;
     size_t n_made, made_room;
+    uint32_t word;   /* of the next token that is made */
     bool begins;     /* the text is the beginning of a segment: of the text given, or behind an added token */
     bool text_start; /* and of the text given */
     struct {
