@@ -438,7 +438,7 @@ static void test_refused_json(void **state)
     (void)state;
 #define SMALL "\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"?\":0,\"x\":1},\"unk_token\":\"?\"}"
     refuses("[]", "not a tokenizer.json: there is no \"model\" in it");
-    refuses("{\"model\":{\"type\":\"Unigram\"}}", "model: the type \"Unigram\" is not known");
+    refuses("{\"model\":{\"type\":\"Trigram\"}}", "model: the type \"Trigram\" is not known");
     refuses("{\"model\":{\"type\":\"WordLevel\"}}", "model WordLevel: ");
     refuses("{" SMALL ",\"added_tokens\":{}}", "added_tokens");
     refuses("{" SMALL ",\"added_tokens\":[3]}", "added_tokens: its members must be objects, not a number");
