@@ -170,9 +170,10 @@ static int print_instances(ae_run *run, const ae_dataset *d, const ae_tokenizer 
     fprintf(run->out, "objective   %s, at most %lld tokens\n", d->objective, (long long)ae_json_int(o, "seq", 0, NULL));
     fprintf(run->out, "instances   %lld\n", (long long)d->count);
     if (strcmp(d->objective, "lm") != 0) {
-        fprintf(run->out, "masks       %s, %g of the %s\n",
+        fprintf(run->out, "masks       %s, %g of the %s%s\n",
                 ae_json_bool(o, "dynamic", true, NULL) ? "drawn for every batch" : "stored",
-                ae_json_double(masking, "rate", 0, NULL), ae_json_string(masking, "unit", "tokens", NULL));
+                ae_json_double(masking, "rate", 0, NULL), ae_json_string(masking, "unit", "tokens", NULL),
+                ae_json_get(o, "words") ? ", words by a dictionary" : "");
     }
     fprintf(run->out, "tokenizer   %s, %d tokens\n", ae_tokenizer_kind(t), (int)ae_tokenizer_size(t));
     fprintf(run->out, "text        %lld documents, %lld sentences, %lld tokens (%lld unknown), a line is a %s\n",

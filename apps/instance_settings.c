@@ -7,7 +7,14 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_EXCLUDED = 256 };
+enum { MOST_PATHS = 256 };
+
+/* The options of the library, and what they borrow that is not the run's. */
+typedef struct settings {
+    ae_instance_options options;
+    ae_segmenter *words;
+    const char *exclude[MOST_PATHS];
+} settings;
 
 static void read_masking(const ae_run *run, ae_masking *m)
 {
@@ -30,13 +37,39 @@ static int check(ae_run *run)
             return ae_err_set(&run->error, AE_E_VALUE, "--%s and --%s exclude each other", pairs[i][0], pairs[i][1]);
         }
     }
+    bool words = ae_options_flag(run->options, "whole-word") || ae_options_flag(run->options, "span");
+    if (ae_options_count(run->options, "dictionary") > 0 && !words) {
+        return ae_err_set(&run->error, AE_E_VALUE,
+                          "--dictionary says what words are, but no words are masked; give --whole-word or --span too");
+    }
     return 0;
 }
 
-int ae_instance_settings(ae_run *run, const char *objective, const char **exclude, int most, ae_instance_options *x)
+static int nth_paths(const ae_run *run, const char *option, const char **paths)
+{
+    int n = 0;
+    for (; n < ae_options_count(run->options, option) && n < MOST_PATHS; n++) {
+        paths[n] = ae_options_nth(run->options, option, n);
+    }
+    return n;
+}
+
+static int read_words(ae_run *run, settings *s)
+{
+    const char *paths[MOST_PATHS];
+    int n = nth_paths(run, "dictionary", paths);
+    s->words = n > 0 ? ae_segmenter_open(paths, n, &run->error) : NULL;
+    s->options.words = s->words;
+    return n > 0 && !s->words ? -1 : 0;
+}
+
+/* Fills the options for an objective; the words are freed by the caller, strings are the run's. */
+static int read_settings(ae_run *run, const char *objective, settings *s)
 {
     const ae_options *o = run->options;
+    ae_instance_options *x = &s->options;
     double short_seq = ae_options_real(o, "short-seq");
+    s->words = NULL;
     if (check(run) != 0) {
         return -1;
     }
@@ -53,11 +86,9 @@ int ae_instance_settings(ae_run *run, const char *objective, const char **exclud
     x->unit = (ae_corpus_unit)ae_options_choice(o, "unit");
     ae_line_settings(run, &x->lines);
     read_masking(run, &x->masking);
-    for (x->n_exclude = 0; x->n_exclude < ae_options_count(o, "exclude") && x->n_exclude < most; x->n_exclude++) {
-        exclude[x->n_exclude] = ae_options_nth(o, "exclude", x->n_exclude);
-    }
-    x->exclude = exclude;
-    return 0;
+    x->n_exclude = nth_paths(run, "exclude", s->exclude);
+    x->exclude = s->exclude;
+    return read_words(run, s);
 }
 
 static int show(void *self, int64_t done, int64_t all)
@@ -87,16 +118,11 @@ static void say(const ae_run *run, const ae_build_report *r, const char *output)
     }
 }
 
-int ae_instance_build(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective,
-                      const char *output, ae_build_report *report)
+static int build(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t,
+                 const ae_instance_options *options, const char *output, ae_build_report *report)
 {
-    const char *exclude[MOST_EXCLUDED];
-    ae_instance_options options;
-    if (ae_instance_settings(run, objective, exclude, MOST_EXCLUDED, &options) != 0) {
-        return -1;
-    }
     ae_progress p = ae_progress_begin(run, "data");
-    int status = ae_instances_build(paths, n, t, &options, output, show, &p, report, &run->error);
+    int status = ae_instances_build(paths, n, t, options, output, show, &p, report, &run->error);
     ae_progress_clear(&p);
     if (status == 0 && !ae_options_flag(run->options, "quiet")) {
         say(run, report, output);
@@ -107,18 +133,28 @@ int ae_instance_build(ae_run *run, const char *const *paths, int n, const ae_tok
     return status;
 }
 
+int ae_instance_build(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective,
+                      const char *output, ae_build_report *report)
+{
+    settings s;
+    int status = read_settings(run, objective, &s);
+    status = status == 0 ? build(run, paths, n, t, &s.options, output, report) : status;
+    ae_segmenter_free(s.words);
+    return status;
+}
+
 int ae_instance_build_once(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective,
                            const char *output)
 {
-    const char *exclude[MOST_EXCLUDED];
-    ae_instance_options options;
+    settings s;
     ae_build_report report;
-    if (ae_instance_settings(run, objective, exclude, MOST_EXCLUDED, &options) != 0) {
-        return -1;
-    }
-    int same = ae_instances_match(output, paths, n, t, &options, &run->error);
+    int status = read_settings(run, objective, &s);
+    int same = status == 0 ? ae_instances_match(output, paths, n, t, &s.options, &run->error) : -1;
     if (same == 1) {
         fprintf(run->log, "%s is taken as it is: same text, tokenizer and options\n", output);
+    } else if (same == 0) {
+        status = build(run, paths, n, t, &s.options, output, &report);
     }
-    return same == 0 ? ae_instance_build(run, paths, n, t, objective, output, &report) : same == 1 ? 0 : -1;
+    ae_segmenter_free(s.words);
+    return same < 0 ? -1 : status;
 }

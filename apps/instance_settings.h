@@ -9,19 +9,14 @@
 extern "C" {
 #endif
 
-/* The names of the options that ae_instance_settings reads, for lists of options. */
+/* The names of the options that ae_instance_build reads, for lists of options. */
 #define AE_INSTANCE_OPTIONS                                                                                            \
-    "buffer", "corpus", "duplicates", "dynamic", "encoding", "encoding-errors", "exclude", "full-sentences",           \
-        "line-ends", "mask-most", "mask-rate", "no-special", "seq", "short-seq", "span", "span-most", "span-p",        \
-        "static", "unit", "whole-word"
-
-/* Fills options for an objective. `exclude` receives pointers to the --exclude paths and holds `most` of them; strings
- * are borrowed from the run. Returns 0, or -1 and run->error (options that contradict each other). */
-AE_API int ae_instance_settings(ae_run *run, const char *objective, const char **exclude, int most,
-                                ae_instance_options *options);
+    "buffer", "corpus", "dictionary", "duplicates", "dynamic", "encoding", "encoding-errors", "exclude",               \
+        "full-sentences", "line-ends", "mask-most", "mask-rate", "no-special", "seq", "short-seq", "span",             \
+        "span-most", "span-p", "static", "unit", "whole-word"
 
 /* Builds the file `output` from `paths` with progress and a report on the log; a signal that ae_stop_signal knows stops
- * it and leaves no file. Returns 0, or -1 and run->error. */
+ * it and leaves no file. Returns 0, or -1 and run->error (options that contradict each other, too). */
 AE_API int ae_instance_build(ae_run *run, const char *const *paths, int n, const ae_tokenizer *t, const char *objective,
                              const char *output, ae_build_report *report);
 

@@ -57,7 +57,8 @@ struct ae_corpus {
     ae_bytes lines; /* of corpus_line */
     share *shares;
     int64_t shares_count, shares_capacity;
-    ae_encoding *scratch; /* of each thread */
+    ae_encoding *scratch; /* of each thread, as the next */
+    ae_segments *words;
     int threads;
 
     int64_t line, share, ids_taken, ends_taken; /* how far the chunk is put into documents */
@@ -144,6 +145,7 @@ static int copy_names(ae_corpus *c, const char *const *paths, int n, ae_err *e)
 {
     c->names = calloc((size_t)n + 1, sizeof *c->names);
     c->scratch = calloc((size_t)c->threads, sizeof *c->scratch);
+    c->words = calloc((size_t)c->threads, sizeof *c->words);
     for (int i = 0; c->names && i < n; i++) {
         c->names[i] = strdup(paths[i]);
         if (!c->names[i]) {
@@ -151,11 +153,11 @@ static int copy_names(ae_corpus *c, const char *const *paths, int n, ae_err *e)
         }
         c->names_count++;
     }
-    if (!c->names || !c->scratch || c->names_count < n) {
+    if (!c->names || !c->scratch || !c->words || c->names_count < n) {
         return ae_err_set(e, AE_E_MEMORY, "no memory to read the corpus");
     }
     for (int i = 0; i < c->threads; i++) {
-        c->scratch[i].no_offsets = true;
+        c->scratch[i].no_offsets = !c->options->words;
     }
     return 0;
 }
@@ -200,7 +202,11 @@ void ae_corpus_close(ae_corpus *c)
     for (int i = 0; c->scratch && i < c->threads; i++) {
         ae_encoding_free(&c->scratch[i]);
     }
+    for (int i = 0; c->words && i < c->threads; i++) {
+        ae_segments_free(&c->words[i]);
+    }
     free(c->scratch);
+    free(c->words);
     for (int64_t i = 0; i < c->shares_capacity; i++) {
         ae_bytes_free(&c->shares[i].ids);
         ae_bytes_free(&c->shares[i].ends);
@@ -379,6 +385,28 @@ static void join_lines(ae_corpus *c)
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------ */
 
+/* Notes in the ids which tokens lie in the same word of the segmenter, or of the tokenizer, as the token before. */
+static int mark_words(const ae_corpus *c, const char *text, size_t bytes, ae_encoding *x, ae_err *e)
+{
+    ae_segments *words = &c->words[omp_get_thread_num()];
+    if (ae_segmenter_cut(c->options->words, text, bytes, words, e) != 0) {
+        return -1;
+    }
+    int64_t word = 0, before = -1;
+    int32_t last = -1;
+    for (int64_t i = 0; i < x->count; i++) {
+        while (word + 1 < words->count && words->ends[word] <= x->starts[i]) {
+            word++;
+        }
+        int32_t id = x->ids[i];
+        bool joins = i > 0 && (word == before || ae_tokenizer_joins(c->tokenizer, last, id));
+        x->ids[i] |= joins ? AE_INSIDE_WORD : 0;
+        before = word;
+        last = id;
+    }
+    return 0;
+}
+
 static int encode(const ae_corpus *c, share *s, const char *text, size_t bytes, corpus_line *line)
 {
     ae_encoding *x = &c->scratch[omp_get_thread_num()];
@@ -390,6 +418,10 @@ static int encode(const ae_corpus *c, share *s, const char *text, size_t bytes, 
         int32_t unknown = ae_tokenizer_role(c->tokenizer, AE_TOKEN_UNKNOWN);
         for (int64_t i = 0; i < x->count; i++) {
             s->unknown += x->ids[i] == unknown;
+        }
+        if (c->options->words && mark_words(c, text, bytes, x, &s->error) != 0) {
+            ae_err_prefix(&s->error, "%s:%lld", line->path, (long long)line->number);
+            return -1;
         }
         ae_bytes_add(&s->ids, x->ids, (size_t)x->count * sizeof *x->ids);
         i64_add(&s->ends, (int64_t)(s->ids.length / sizeof *x->ids));

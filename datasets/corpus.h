@@ -5,10 +5,13 @@
 #include "datasets/instances.h"
 #include "tensor/byte_buffer.h"
 
+/* While instances are made, what a segmenter says of a token stands in its id. */
+enum { AE_INSIDE_WORD = 1 << 30 };
+
 /* Documents after each other; all zero bytes is a valid, empty buffer. A document that is longer than a quarter of the
  * buffer comes in parts. */
 typedef struct ae_documents {
-    ae_bytes ids;       /* i32: the tokens */
+    ae_bytes ids;       /* i32: the tokens, with AE_INSIDE_WORD */
     ae_bytes sentences; /* i64: where each sentence ends in ids */
     ae_bytes ends;      /* i64: how many sentences there are up to the end of each document */
     ae_bytes flags;     /* u8 of each document */

@@ -22,16 +22,27 @@ static void i64_add(ae_bytes *b, int64_t value)
     ae_bytes_add(b, &value, sizeof value);
 }
 
+/* Moves what stands in the last n ids besides the ids. */
+static void part_ids(ae_instance_sink *sink, int32_t *ids, int64_t n)
+{
+    for (int64_t p = 0; p < n; p++) {
+        ae_bytes_u8(&sink->inside, (ids[p] & AE_INSIDE_WORD) != 0);
+        ids[p] &= ~AE_INSIDE_WORD;
+    }
+}
+
 static void add_mask(const ae_builder *b, ae_instance_sink *sink, int32_t *ids, int64_t n, const ae_random_key *key)
 {
     int64_t count = 0;
     sink->mask_labels.length = 0;
     ae_bytes_fill(&sink->mask_labels, 0, (size_t)n * sizeof(int64_t));
-    if (sink->mask_labels.failed) {
+    if (sink->mask_labels.failed || sink->inside.failed) {
         return;
     }
     int64_t *labels = i64_of(&sink->mask_labels);
-    ae_mask_tokens(&b->options.masking, b->tokenizer, key, ids, labels, n);
+    const uint8_t *inside =
+        b->options.words ? (const uint8_t *)sink->inside.data + sink->inside.length - (size_t)n : NULL;
+    ae_mask_tokens(&b->options.masking, b->tokenizer, key, inside, ids, labels, n);
     for (int64_t p = 0; p < n; p++) {
         if (labels[p] >= 0) {
             i32_add(&sink->mask_positions, p);
@@ -56,6 +67,9 @@ void ae_sink_add(const ae_builder *b, ae_instance_sink *sink, const int32_t *fir
     int32_t *ids = i32_of(&sink->ids) + at;
     ae_tokenizer_assemble(b->tokenizer, first, first_count, second, second_count, ids, (uint8_t *)sink->types.data);
     i64_add(&sink->lengths, n);
+    if (b->options.words) {
+        part_ids(sink, ids, n);
+    }
     if (second) {
         while (split < n && sink->types.data[split] == 0) {
             split++;
@@ -76,22 +90,22 @@ void ae_sink_add_plain(ae_instance_sink *sink, const int32_t *ids, int64_t count
 
 bool ae_sink_failed(const ae_instance_sink *sink)
 {
-    return sink->ids.failed || sink->lengths.failed || sink->splits.failed || sink->labels.failed ||
-           sink->mask_positions.failed || sink->mask_ids.failed || sink->mask_counts.failed || sink->types.failed ||
-           sink->mask_labels.failed;
+    return sink->ids.failed || sink->inside.failed || sink->lengths.failed || sink->splits.failed ||
+           sink->labels.failed || sink->mask_positions.failed || sink->mask_ids.failed || sink->mask_counts.failed ||
+           sink->types.failed || sink->mask_labels.failed;
 }
 
 void ae_sink_empty(ae_instance_sink *sink)
 {
-    sink->ids.length = sink->lengths.length = sink->splits.length = sink->labels.length = 0;
+    sink->ids.length = sink->inside.length = sink->lengths.length = sink->splits.length = sink->labels.length = 0;
     sink->mask_positions.length = sink->mask_ids.length = sink->mask_counts.length = 0;
 }
 
 void ae_sink_free(ae_instance_sink *sink)
 {
-    ae_bytes *const all[] = {&sink->ids,         &sink->lengths,        &sink->splits,
-                             &sink->labels,      &sink->mask_positions, &sink->mask_ids,
-                             &sink->mask_counts, &sink->types,          &sink->mask_labels};
+    ae_bytes *const all[] = {&sink->ids,    &sink->inside,         &sink->lengths,  &sink->splits,
+                             &sink->labels, &sink->mask_positions, &sink->mask_ids, &sink->mask_counts,
+                             &sink->types,  &sink->mask_labels};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         ae_bytes_free(all[i]);
     }
@@ -129,6 +143,7 @@ int ae_sink_write(ae_builder *b, ae_instance_sink *sink, ae_err *e)
     sum_up(&sink->lengths, &b->ids_written);
     sum_up(&sink->mask_counts, &b->masks_written);
     int result = append(b->file, "ids", AE_I32, &sink->ids, e);
+    result = result ? result : append(b->file, "inside", AE_U8, &sink->inside, e);
     result = result ? result : append(b->file, "offsets", AE_I64, &sink->lengths, e);
     result = result ? result : append(b->file, "split", AE_I32, &sink->splits, e);
     result = result ? result : append(b->file, "label", AE_U8, &sink->labels, e);

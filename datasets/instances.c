@@ -18,10 +18,10 @@ typedef struct instances {
     int32_t pad, vocab;
     bool dynamic, undo; /* undo: the file has static masks, and others are wanted */
     ae_masking masking;
-    ae_tensor *tensors[7]; /* what the next ones point into */
+    ae_tensor *tensors[8]; /* what the next ones point into */
     const int32_t *ids, *split, *mask_positions, *mask_ids;
     const int64_t *offsets, *mask_offsets;
-    const uint8_t *label;
+    const uint8_t *label, *inside;
 } instances;
 
 static const instances *of(const ae_dataset *d)
@@ -169,6 +169,12 @@ static int read_rows(instances *s, ae_h5 *f, ae_err *e)
             return -1;
         }
     }
+    if (ae_h5_has(f, "inside")) {
+        s->inside = read_row(s, f, 7, "inside", AE_U8, s->tensors[0]->shape[0], e);
+        if (!s->inside) {
+            return -1;
+        }
+    }
     return s->dynamic ? 0 : read_masks(s, f, e);
 }
 
@@ -294,7 +300,8 @@ static int fill_masked(const instances *s, batch *b, int64_t row, int64_t exampl
         return -1;
     }
     if (s->dynamic) {
-        ae_mask_tokens(&s->masking, s->tokenizer, key, ids, labels, n);
+        const uint8_t *inside = s->inside ? s->inside + s->offsets[example] : NULL;
+        ae_mask_tokens(&s->masking, s->tokenizer, key, inside, ids, labels, n);
     }
     for (int64_t k = 0; k < n; k++) {
         b->input_ids[row * b->t + k] = ids[k];

@@ -16,12 +16,14 @@
  * and hash, counts) and "tokenizer" (JSON); tensors "ids" i32 (all tokens), "offsets" i64 (count+1), "split" i32
  * (count; tokens of type 0, which are the first ones; pairs only), "label" u8 (count; pairs only: 1 when the second is
  * from elsewhere), and for static masks "mask_positions" i32 (within their instance), "mask_ids" i32 (the original
- * tokens; "ids" holds what the model sees), "mask_offsets" i64 (count+1). */
+ * tokens; "ids" holds what the model sees), "mask_offsets" i64 (count+1), and where words were found by a segmenter
+ * "inside" u8 (of each of "ids": 1 when the token goes on with the word of the token before it). */
 #ifndef AE_DATASETS_INSTANCES_H
 #define AE_DATASETS_INSTANCES_H
 
 #include "datasets/dataset.h"
 #include "datasets/line_reader.h"
+#include "tokenizers/segmenter.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,9 +48,10 @@ AE_API ae_masking ae_masking_defaults(void);
  * never chosen, nor is a random token ever special. Of n tokens (special ones count) n * rate are chosen, rounded half
  * to even. A word is chosen as a whole and skipped when it is longer than what is left to choose; each of its tokens
  * has a draw of mask, random or original of its own. A span is 1 to span_most words long (geometric law) and gets one
- * such draw. Without a mask token in the vocabulary the original stays. Nothing is allocated. */
-AE_API void ae_mask_tokens(const ae_masking *how, const ae_tokenizer *t, const ae_random_key *key, int32_t *ids,
-                           int64_t *labels, int64_t n);
+ * such draw. Without a mask token in the vocabulary the original stays. inside[i] says whether token i goes on with the
+ * word of the token before it; NULL: the tokenizer says. Nothing is allocated. */
+AE_API void ae_mask_tokens(const ae_masking *how, const ae_tokenizer *t, const ae_random_key *key,
+                           const uint8_t *inside, int32_t *ids, int64_t *labels, int64_t n);
 
 typedef enum ae_corpus_unit {
     AE_UNIT_AUTO,     /* told from the first lines; what was assumed is in the report */
@@ -67,6 +70,8 @@ typedef struct ae_instance_options {
     bool line_ends;      /* lm: the text keeps its line ends (a character model); a file is one document */
     bool no_special;     /* lm: no CLS in front of and no SEP behind a document */
     ae_masking masking;
+    const ae_segmenter *words; /* mlm, mlm_nsp: what a word is to masks of whole words and spans; NULL: the tokenizer
+                                  says, to which every Chinese character is a word. Borrowed */
     ae_corpus_unit unit;
     uint64_t seed;
     int64_t buffer;             /* bytes of tokens in memory at once, within which documents are paired: 64 MiB */

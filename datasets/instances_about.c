@@ -106,6 +106,9 @@ int ae_instance_options_check(ae_instance_options *o, const ae_tokenizer *t, ae_
         return ae_err_set(e, AE_E_VALUE, "a buffer of %lld bytes is too small; 4096 is the least",
                           (long long)o->buffer);
     }
+    if (o->words && lm) {
+        return ae_err_set(e, AE_E_VALUE, "lm: nothing is masked, so a dictionary of words has no use");
+    }
     o->dynamic = o->dynamic || lm; /* nothing to store */
     return check_part("short_seq", o->short_seq, e) || ae_masking_check(&o->masking, e) ? -1 : 0;
 }
@@ -145,6 +148,10 @@ ae_json *ae_instances_about(const ae_tokenizer *t, const ae_instance_options *o)
     ae_json_set_int(options, "buffer", o->buffer);
     ae_json_set_string(options, "encoding", encodings[o->lines.encoding]);
     ae_json_set_string(options, "encoding_errors", encoding_errors[o->lines.errors]);
+    if (o->words) {
+        snprintf(hash, sizeof hash, "%016llx", (unsigned long long)ae_segmenter_hash(o->words));
+        ae_json_set_string(options, "words", hash);
+    }
     ae_json_set(about, "options", options);
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)ae_tokenizer_hash(t));
     ae_json_set_string(about, "tokenizer_hash", hash);

@@ -8,6 +8,7 @@
 /* Finished instances on their way to the file; each thread fills its own. */
 typedef struct ae_instance_sink {
     ae_bytes ids;            /* i32 */
+    ae_bytes inside;         /* u8 of each of them; with a segmenter only */
     ae_bytes lengths;        /* i64 of each instance */
     ae_bytes splits;         /* i32; pairs only */
     ae_bytes labels;         /* u8; pairs only */

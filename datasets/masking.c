@@ -12,6 +12,7 @@ typedef enum fate { AS_MASK, AS_RANDOM, KEPT } fate;
 typedef struct masker {
     const ae_masking *how;
     const ae_tokenizer *tokenizer;
+    const uint8_t *inside;
     ae_draws draws;
     int32_t *ids;
     int64_t *labels;
@@ -46,7 +47,7 @@ static bool is_special(const masker *m, int64_t p)
 static bool goes_on(const masker *m, int64_t p)
 {
     return p > 0 && p < m->n && !is_special(m, p) && !is_special(m, p - 1) &&
-           ae_tokenizer_joins(m->tokenizer, id_at(m, p - 1), id_at(m, p));
+           (m->inside ? m->inside[p] != 0 : ae_tokenizer_joins(m->tokenizer, id_at(m, p - 1), id_at(m, p)));
 }
 
 static int64_t word_end(const masker *m, int64_t p)
@@ -200,11 +201,12 @@ static void choose_spans(masker *m)
     }
 }
 
-void ae_mask_tokens(const ae_masking *how, const ae_tokenizer *t, const ae_random_key *key, int32_t *ids,
-                    int64_t *labels, int64_t n)
+void ae_mask_tokens(const ae_masking *how, const ae_tokenizer *t, const ae_random_key *key, const uint8_t *inside,
+                    int32_t *ids, int64_t *labels, int64_t n)
 {
     masker m = {.how = how,
                 .tokenizer = t,
+                .inside = inside,
                 .draws = {.key = *key},
                 .ids = ids,
                 .labels = labels,

@@ -92,6 +92,31 @@ static void language_models_keep_line_ends(void **state)
     assert_said(out_text, "\n0: 2 tokens\n  w1 w2\n"); /* of three: the last is predicted alone */
 }
 
+/* w1 and w2 are one word here, which the tokenizer alone could not know. */
+static void words_come_from_dictionaries(void **state)
+{
+    (void)state;
+    put(CORPUS, "a w1.w2 w3\n");
+    put(TABLE, "w1.w2 5\n");
+    assert_int_equal(
+        aesop(14, BUILD, CORPUS, "--objective", "mlm", "--force", "--whole-word", "--dictionary", TABLE, "--quiet"), 0);
+    assert_int_equal(aesop(3, "data", "inspect", OUTPUT), 0);
+    assert_said(out_text, "masks       drawn for every batch, 0.15 of the whole-words, words by a dictionary\n");
+    ae_h5 *f = ae_h5_open(OUTPUT, NULL);
+    ae_tensor *inside = ae_h5_read_tensor(f, "inside", NULL);
+    static const uint8_t want[] = {0, 0, 0, 1, 1, 0, 0};
+    assert_int_equal(inside->shape[0], sizeof want);
+    assert_memory_equal(inside->data, want, sizeof want);
+    ae_tensor_free(inside);
+    ae_h5_close(f);
+    assert_int_equal(aesop(12, BUILD, CORPUS, "--objective", "mlm", "--force", "--dictionary", TABLE), 2);
+    assert_said(log_text, "--dictionary says what words are, but no words are masked; give --whole-word or --span too");
+    put(TABLE, "the Fox AND\n");
+    assert_int_equal(aesop(13, BUILD, CORPUS, "--objective", "mlm", "--force", "--span", "--dictionary", TABLE), 2);
+    assert_said(log_text, TABLE ": line 1: \"the Fox AND\" is no line of a dictionary");
+    unlink(TABLE);
+}
+
 static void what_is_missing_is_asked_for(void **state)
 {
     (void)state;
@@ -258,6 +283,7 @@ int main(void)
         cmocka_unit_test(builds_and_shows_pairs),
         cmocka_unit_test(json_holds_the_same),
         cmocka_unit_test(language_models_keep_line_ends),
+        cmocka_unit_test(words_come_from_dictionaries),
         cmocka_unit_test(what_is_missing_is_asked_for),
         cmocka_unit_test(errors_tell_file_and_line),
         cmocka_unit_test(a_signal_stops_it),

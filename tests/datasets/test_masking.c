@@ -50,7 +50,7 @@ static void tokens_are_masked_at_berts_rates(void **state)
         ae_random_key key = key_of(r);
         int64_t count = 0;
         memcpy(ids, original, sizeof ids);
-        ae_mask_tokens(&how, tokenizer, &key, ids, labels, N);
+        ae_mask_tokens(&how, tokenizer, &key, NULL, ids, labels, N);
         for (int i = 0; i < N; i++) {
             if (labels[i] == -100) {
                 assert_int_equal(ids[i], original[i]);
@@ -87,7 +87,7 @@ static int64_t masked_of(const ae_masking *how, int64_t n)
     ae_random_key key = key_of(1);
     sample(ids);
     ids[n - 1] = TINY_SEP;
-    ae_mask_tokens(how, tokenizer, &key, ids, labels, n);
+    ae_mask_tokens(how, tokenizer, &key, NULL, ids, labels, n);
     for (int64_t i = 0; i < n; i++) {
         count += labels[i] >= 0;
     }
@@ -124,7 +124,7 @@ static void whole_words_are_chosen_whole(void **state)
         ae_random_key key = key_of(r);
         int64_t count = 0;
         memcpy(ids, original, sizeof ids);
-        ae_mask_tokens(&how, tokenizer, &key, ids, labels, N);
+        ae_mask_tokens(&how, tokenizer, &key, NULL, ids, labels, N);
         for (int i = 0; i < N; i++) {
             count += labels[i] >= 0;
             if (original[i] == TINY_A && original[i + 1] == TINY_B) {
@@ -142,7 +142,7 @@ static void whole_words_are_chosen_whole(void **state)
     assert_part((double)differ / (double)first, 0.32, (double)first); /* each token has a draw of its own */
     int32_t word[] = {TINY_CLS, TINY_A, TINY_B, TINY_SEP};
     ae_random_key key = key_of(0);
-    ae_mask_tokens(&how, tokenizer, &key, word, labels, 4); /* one is to be chosen, no word fits */
+    ae_mask_tokens(&how, tokenizer, &key, NULL, word, labels, 4); /* one is to be chosen, no word fits */
     assert_int_equal(labels[1], TINY_A);
     assert_int_equal(labels[2], TINY_B);
 }
@@ -169,7 +169,7 @@ static void spans_have_geometric_lengths(void **state)
         for (int i = 0; i < WIDE; i++) {
             ids[i] = TINY_W0 + 1;
         }
-        ae_mask_tokens(&how, tokenizer, &key, ids, labels, WIDE);
+        ae_mask_tokens(&how, tokenizer, &key, NULL, ids, labels, WIDE);
         for (int i = 0; i < WIDE; i++) {
             chosen += labels[i] >= 0;
             bool begins = labels[i] >= 0 && (i == 0 || labels[i - 1] < 0);
@@ -204,7 +204,7 @@ static void spans_keep_words_and_special_tokens(void **state)
         ae_random_key key = key_of(r);
         int64_t count = 0;
         memcpy(ids, original, sizeof ids);
-        ae_mask_tokens(&how, tokenizer, &key, ids, labels, N);
+        ae_mask_tokens(&how, tokenizer, &key, NULL, ids, labels, N);
         for (int i = 0; i < N; i++) {
             count += labels[i] >= 0;
             if (original[i] == TINY_A && original[i + 1] == TINY_B) {
@@ -230,13 +230,13 @@ static void a_mask_is_a_function_of_its_key(void **state)
         sample(a);
         sample(b);
         sample(c);
-        ae_mask_tokens(&how, tokenizer, &one, a, x, N);
-        ae_mask_tokens(&how, tokenizer, &one, b, y, N);
-        ae_mask_tokens(&how, tokenizer, &two, c, z, N);
+        ae_mask_tokens(&how, tokenizer, &one, NULL, a, x, N);
+        ae_mask_tokens(&how, tokenizer, &one, NULL, b, y, N);
+        ae_mask_tokens(&how, tokenizer, &two, NULL, c, z, N);
         assert_memory_equal(a, b, sizeof a);
         assert_memory_equal(x, y, sizeof x);
         assert_memory_not_equal(x, z, sizeof x);
-        ae_mask_tokens(&how, tokenizer, &one, a, x, 0);
+        ae_mask_tokens(&how, tokenizer, &one, NULL, a, x, 0);
     }
 }
 
