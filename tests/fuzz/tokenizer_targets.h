@@ -4,6 +4,7 @@
 #define AE_TESTS_FUZZ_TOKENIZER_TARGETS_H
 
 #include "fuzz/targets.h"
+#include "tokenizers/extend.h"
 #include "tokenizers/tokenizer_internal.h"
 
 #define FUZZ_WORDS "{\"type\":\"WordLevel\",\"vocab\":{\"?\":0,\"a\":1,\"the\":2},\"unk_token\":\"?\"}"
@@ -53,6 +54,9 @@ enum { FUZZ_TOKENIZERS = sizeof fuzz_tokenizers / sizeof *fuzz_tokenizers };
 static const char fuzz_vocabulary[] = "[UNK]\n[CLS]\na\n##b\nth\n##e\n\xe4\xb8\xad\n";
 static const char fuzz_pairs[] = "<s>\n</s>\na\nb\n\xc4\xa0\nab\n\xc4\xa0"
                                  "a\n%#version: 0.2\na b\n\xc4\xa0 a\n"; /* % parts vocabulary and merges */
+static const char fuzz_folder[] =
+    "[PAD]\n[UNK]\na\n%%{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":false,\"unk_token\":{\"content\":"
+    "\"[UNK]\"}}%{\"mask_token\":\"a\",\"additional_special_tokens\":[\"<x>\"]}";
 static const char fuzz_words[] = "The \xc3\x84 1\xcc\x81 \xe4\xb8\xad, aB<m> \xf0\x9f\x98\x80 ''s \xff\xe4\xb8\n";
 
 /* What must hold for the tokens of any text. */
@@ -130,50 +134,160 @@ static inline void fuzz_tokenizer_json(const uint8_t *data, size_t size)
     ae_json_free(j);
 }
 
-/* A vocabulary, and behind a % merges. */
-static inline void fuzz_vocab(const uint8_t *data, size_t size)
+/* The next of the parts that a % ends, cut off the front; NULL behind the last. */
+static inline const char *fuzz_part(const char **at, const char *end, size_t *bytes)
 {
-    const char *text = (const char *)data, *merges = size ? memchr(text, '%', size) : NULL;
-    size_t vocab = merges ? (size_t)(merges - text) : size;
-    ae_err e = {0};
-    ae_json *tree = size && text[0] == '{' ? ae_json_parse(text, vocab, NULL) : NULL;
-    ae_vocab_files files = {.vocab = size ? text : "",
-                            .vocab_bytes = vocab,
-                            .merges = merges ? merges + 1 : NULL,
-                            .merges_bytes = merges ? size - (size_t)(merges + 1 - text) : 0,
-                            .tree = tree};
-    fuzz_made(ae_tokenizer_from_files(&files, NULL, &e), &e);
-    ae_json_free(tree);
+    const char *part = *at, *stop = part && part < end ? memchr(part, '%', (size_t)(end - part)) : NULL;
+    if (!part) {
+        return NULL;
+    }
+    *bytes = (size_t)((stop ? stop : end) - part);
+    *at = stop ? stop + 1 : NULL;
+    return part;
 }
 
-/* The tokenizers are made once and stay. */
+/* A vocabulary, merges, tokenizer_config.json, special_tokens_map.json, with a % between; the later ones may be left
+ * out. */
+static inline void fuzz_vocab(const uint8_t *data, size_t size)
+{
+    const char *at = size ? (const char *)data : "", *end = at + size;
+    size_t n[4] = {0};
+    const char *part[4];
+    ae_json *tree[4] = {NULL};
+    for (int i = 0; i < 4; i++) {
+        part[i] = fuzz_part(&at, end, &n[i]);
+        tree[i] = part[i] && n[i] > 0 && part[i][0] == '{' ? ae_json_parse(part[i], n[i], NULL) : NULL;
+    }
+    ae_err e = {0};
+    ae_vocab_files files = {.vocab = part[0],
+                            .vocab_bytes = n[0],
+                            .merges = part[1] && n[1] > 0 ? part[1] : NULL,
+                            .merges_bytes = n[1],
+                            .tree = tree[0],
+                            .config = tree[2],
+                            .special = tree[3]};
+    fuzz_made(ae_tokenizer_from_files(&files, NULL, &e), &e);
+    for (int i = 0; i < 4; i++) {
+        ae_json_free(tree[i]);
+    }
+}
+
+/* ---- tokenizers that are known --------------------------------------------------------------------------------------- */
+
+/* Those of real vocabularies, in the folder of the golden cases. */
+static const char *const fuzz_golden[] = {"tok_bert_cased", "tok_bert_uncased", "tok_gpt1", "tok_gpt2", "tok_roberta"};
+enum { FUZZ_KNOWN = FUZZ_TOKENIZERS + sizeof fuzz_golden / sizeof *fuzz_golden };
+
+/* Number i of FUZZ_KNOWN; made once, and stays. */
+static inline ae_tokenizer *fuzz_known(int i)
+{
+    static ae_tokenizer *made[FUZZ_KNOWN];
+    ae_err e = {0};
+    if (!made[i] && i < FUZZ_TOKENIZERS) {
+        ae_json *j = ae_json_parse(fuzz_tokenizers[i], strlen(fuzz_tokenizers[i]), &e);
+        made[i] = j ? ae_tokenizer_from_json(j, &e) : NULL;
+        ae_json_free(j);
+    } else if (!made[i]) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/golden/%s", AE_TEST_DIR, fuzz_golden[i - FUZZ_TOKENIZERS]);
+        made[i] = ae_tokenizer_open(path, NULL, &e);
+    }
+    fuzz_require(made[i] != NULL, e.message);
+    return made[i];
+}
+
+/* A text; its first byte says which tokenizer cuts it. */
 static inline void fuzz_encode(const uint8_t *data, size_t size)
 {
-    static ae_tokenizer *made[FUZZ_TOKENIZERS];
-    for (int i = 0; i < FUZZ_TOKENIZERS; i++) {
-        ae_err e = {0};
-        if (!made[i]) {
-            ae_json *j = ae_json_parse(fuzz_tokenizers[i], strlen(fuzz_tokenizers[i]), &e);
-            made[i] = j ? ae_tokenizer_from_json(j, &e) : NULL;
-            fuzz_require(made[i] != NULL, e.message);
-            ae_json_free(j);
-        }
-        fuzz_text(made[i], size ? (const char *)data : "", size);
+    if (size > 0) {
+        fuzz_text(fuzz_known(data[0] % FUZZ_KNOWN), (const char *)data + 1, size - 1);
     }
+}
+
+/* What must hold for a tokenizer that got words. */
+static inline void fuzz_extended(const ae_tokenizer *t, ae_tokenizer *now, const ae_tokenizer_growth *g, size_t size)
+{
+    ae_err e = {0};
+    int64_t more = g->vocabulary + g->whole + g->special - g->replaced;
+    fuzz_require(ae_tokenizer_size(now) <= ae_tokenizer_size(t) + more, "there are no more tokens than came");
+    ae_vocabulary_map m;
+    fuzz_require(ae_vocabulary_map_make(t, now, size % 2, &m, &e) == 0, "the new tokens can be told from the old");
+    int64_t kept = 0;
+    for (int32_t id = 0; id < m.size; id++) {
+        fuzz_require(m.begin[id] <= m.begin[id + 1], "ranges do not run backwards");
+        fuzz_require((m.begin[id] < m.begin[id + 1]) == (m.origin[id] != AE_TOKEN_NEW), "what is not new is old");
+        kept += m.origin[id] == AE_TOKEN_KEPT && m.old[m.begin[id]] == id;
+    }
+    for (int64_t i = 0; i < m.begin[m.size]; i++) {
+        fuzz_require(ae_tokenizer_token(t, m.old[i], NULL) != NULL, "old ids have a token");
+    }
+    int64_t tokens = 0;
+    for (int32_t id = 0; id < ae_tokenizer_size(t); id++) {
+        tokens += ae_tokenizer_token(t, id, NULL) != NULL;
+    }
+    fuzz_require(kept >= tokens - g->replaced, "old tokens keep their ids");
+    ae_vocabulary_map_free(&m);
+}
+
+/* New words: after the tokenizer's byte, words with NUL bytes between; those that begin with ! are special, numbers
+ * behind # ids that make way. */
+static inline void fuzz_extend(const uint8_t *data, size_t size)
+{
+    enum { MOST = 8 };
+    const char *words[MOST], *special[MOST];
+    int32_t ids[MOST];
+    char *text = size > 1 ? calloc(1, size) : NULL;
+    if (!text) {
+        return;
+    }
+    ae_tokenizer_words w = {.words = words, .special = special, .free_ids = ids, .single_word = size % 3 == 0};
+    ae_tokenizer *t = fuzz_known(data[0] % FUZZ_TOKENIZERS);
+    memcpy(text, data + 1, size - 1);
+    for (const char *at = text; at < text + size - 1; at += strlen(at) + 1) {
+        if (*at == '!' && w.n_special < MOST) {
+            special[w.n_special++] = at + 1;
+        } else if (*at == '#' && w.n_free < MOST) {
+            ids[w.n_free++] = (int32_t)strtol(at + 1, NULL, 10);
+        } else if (w.n_words < MOST) {
+            words[w.n_words++] = at;
+        }
+    }
+    ae_err e = {0};
+    ae_tokenizer_growth g;
+    ae_tokenizer *now = ae_tokenizer_extend(t, &w, &g, &e);
+    if (now) {
+        fuzz_extended(t, now, &g, size);
+    }
+    fuzz_made(now, &e);
+    free(text);
+}
+
+/* ---- seeds ----------------------------------------------------------------------------------------------------------- */
+
+static inline int write_seed(const char *folder, const char *name, int number, const void *data, size_t bytes)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s%d.seed", folder, name, number);
+    FILE *f = fopen(path, "wb");
+    return f && fwrite(data, 1, bytes, f) == bytes && fclose(f) == 0 ? 0 : -1;
 }
 
 /* Writes the seeds of the fuzzers above; 0 or -1. */
 static inline int write_tokenizer_seeds(const char *folder)
 {
-    char path[512];
-    int result = 0;
-    for (int i = 0; i < FUZZ_TOKENIZERS + 3; i++) {
-        const char *rest[] = {fuzz_vocabulary, fuzz_pairs, fuzz_words};
-        const char *name = i < FUZZ_TOKENIZERS ? "tokenizer" : i < FUZZ_TOKENIZERS + 2 ? "vocab" : "encode";
-        snprintf(path, sizeof path, "%s/%s%d.seed", folder, name, i);
-        FILE *f = fopen(path, "wb");
-        const char *text = i < FUZZ_TOKENIZERS ? fuzz_tokenizers[i] : rest[i - FUZZ_TOKENIZERS];
-        result |= !f || fputs(text, f) < 0 || fclose(f) != 0 ? -1 : 0;
+    static const char words[] = "\0covid\0##es\0<m>\0!</s>\0new york\0#4";
+    char text[sizeof fuzz_words + 1];
+    int result = write_seed(folder, "extend", 0, words, sizeof words - 1);
+    result |= write_seed(folder, "vocab", 0, fuzz_vocabulary, sizeof fuzz_vocabulary - 1);
+    result |= write_seed(folder, "vocab", 1, fuzz_pairs, sizeof fuzz_pairs - 1);
+    result |= write_seed(folder, "vocab", 2, fuzz_folder, sizeof fuzz_folder - 1);
+    for (int i = 0; i < FUZZ_TOKENIZERS; i++) {
+        result |= write_seed(folder, "tokenizer", i, fuzz_tokenizers[i], strlen(fuzz_tokenizers[i]));
+    }
+    for (int i = 0; i < FUZZ_KNOWN; i++) {
+        text[0] = (char)i;
+        memcpy(text + 1, fuzz_words, sizeof fuzz_words);
+        result |= write_seed(folder, "encode", i, text, sizeof fuzz_words);
     }
     return result;
 }

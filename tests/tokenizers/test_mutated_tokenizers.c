@@ -52,14 +52,36 @@ static void test_vocab(void **state)
     (void)state;
     mutate(fuzz_vocab, fuzz_vocabulary, 1);
     mutate(fuzz_vocab, fuzz_pairs, 1);
+    mutate(fuzz_vocab, fuzz_folder, 3);
     mutate(fuzz_vocab, "{\"a\":0,\"[UNK]\":1,\"##b\":2}", 1);
+}
+
+/* By every tokenizer, whose number is the first byte. */
+static void mutate_text(reader *read, const char *text, size_t step, int tokenizers)
+{
+    char *data = strdup(text);
+    assert_non_null(data);
+    for (int i = 1; i < tokenizers; i++) { /* 0 would end the text */
+        data[0] = (char)i;
+        mutate(read, data, step);
+    }
+    free(data);
 }
 
 static void test_texts(void **state)
 {
     (void)state;
-    mutate(fuzz_encode, fuzz_words, 1);
-    mutate(fuzz_encode, "<m>a<m> <m>ab aB\xcc\x81 \xe2\x80\xa8 'll'x", 2);
+    mutate_text(fuzz_encode, " The \xc3\x84 1\xcc\x81 \xe4\xb8\xad, aB<m> \xf0\x9f\x98\x80 ''s \xff\xe4\xb8\n", 3,
+                FUZZ_TOKENIZERS);
+    mutate_text(fuzz_encode, " <m>a<m> <m>ab aB\xcc\x81 \xe2\x80\xa8 'll'x", 3, FUZZ_KNOWN);
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    mutate_text(fuzz_extend, " !<m>", 1, FUZZ_TOKENIZERS);
+    mutate_text(fuzz_extend, " New york", 2, FUZZ_TOKENIZERS);
+    mutate_text(fuzz_extend, " #2", 1, FUZZ_TOKENIZERS);
 }
 
 int main(void)
@@ -68,6 +90,7 @@ int main(void)
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_vocab),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
