@@ -172,16 +172,15 @@ size_t ae_gpt2_piece(const char *bytes, size_t length);
     ROW(bert)                                                                                                          \
     ROW(nfc)                                                                                                           \
     ROW(nfd)                                                                                                           \
-    ROW(nfkc) ROW(nfkd) ROW(lowercase) ROW(strip_accents) ROW(strip) ROW(replace) ROW(prepend) ROW(nmt)                \
-        ROW(byte_level)
+    ROW(nfkc) ROW(nfkd) ROW(lowercase) ROW(strip_accents) ROW(strip) ROW(replace) ROW(prepend) ROW(nmt) ROW(byte_level)
 
 #define AE_PRE_TOKENIZERS(ROW)                                                                                         \
     ROW(sequence)                                                                                                      \
     ROW(bert)                                                                                                          \
     ROW(byte_level)                                                                                                    \
     ROW(whitespace)                                                                                                    \
-    ROW(whitespace_split) ROW(punctuation) ROW(digits) ROW(split) ROW(char_delimiter) ROW(unicode_scripts)             \
-        ROW(fixed_length)
+    ROW(whitespace_split)                                                                                              \
+    ROW(punctuation) ROW(digits) ROW(split) ROW(char_delimiter) ROW(unicode_scripts) ROW(fixed_length)
 
 #define AE_MODELS(ROW) ROW(word_piece) ROW(bpe) ROW(word_level) ROW(unigram) ROW(sentencepiece)
 

@@ -13,6 +13,10 @@ static const char *const bert_special[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "
 static const char *const gpt2_special[] = {"<|endoftext|>", NULL};
 static const char *const roberta_special[] = {"<s>", "<pad>", "</s>", "<unk>", "<mask>", NULL};
 static const char *const gpt1_special[] = {"<unk>", NULL};
+static const char *const clip_special[] = {"<|startoftext|>", "<|endoftext|>", NULL};
+static const char *const whisper_special[] = {"<|endoftext|>",  "<|startoftranscript|>", "<|translate|>",
+                                              "<|transcribe|>", "<|startoflm|>",         "<|startofprev|>",
+                                              "<|nospeech|>",   "<|notimestamps|>",      NULL};
 static const char *const no_special[] = {NULL};
 
 #define BERT_FRAME "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",0],\"cls\":[\"[CLS]\",0]}"
@@ -20,6 +24,10 @@ static const char *const no_special[] = {NULL};
     "\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,"  \
     "\"use_regex\":true},\"decoder\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true,"         \
     "\"use_regex\":true},\"model\":{\"type\":\"BPE\",\"unk_token\":null}"
+#define PLACE(kind, id, type) "{\"" kind "\":{\"id\":\"" id "\",\"type_id\":" type "}}"
+#define TRANSCRIPT                                                                                                     \
+    PLACE("SpecialToken", "<|startoftranscript|>", "0") "," PLACE("SpecialToken", "<|notimestamps|>", "0")
+#define END_OF_TEXT PLACE("SpecialToken", "<|endoftext|>", "0")
 #define LETTERS                                                                                                        \
     "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[\\\\s\\\\S]\"},\"behavior\":\"Isolated\","        \
     "\"invert\":false},\"decoder\":{\"type\":\"Fuse\"}"
@@ -65,6 +73,40 @@ static const ae_kind kinds[] = {
      .special = roberta_special,
      .components = "{\"post_processor\":{\"type\":\"RobertaProcessing\",\"sep\":[\"</s>\",0],\"cls\":[\"<s>\",0],"
                    "\"trim_offsets\":true,\"add_prefix_space\":false}," BYTES "}"},
+    {.name = "clip",
+     .about = "CLIP: small letters, words between blanks, byte-level BPE, </w> ends each word",
+     .learning = AE_LEARN_MERGES,
+     .bytes = true,
+     .prefix = "",
+     .suffix = "</w>",
+     .special = clip_special,
+     .components =
+         "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":\"Replace\","
+         "\"pattern\":{\"Regex\":\"\\\\s+\"},\"content\":\" \"},{\"type\":\"Lowercase\"}]},"
+         "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{"
+         "\"Regex\":\"'s|'t|'re|'ve|'m|'ll|'d|[\\\\p{L}]+|[\\\\p{N}]|[^\\\\s\\\\p{L}\\\\p{N}]+\"},"
+         "\"behavior\":\"Removed\",\"invert\":true},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
+         "\"trim_offsets\":true,\"use_regex\":true}]},\"post_processor\":{\"type\":\"RobertaProcessing\","
+         "\"sep\":[\"<|endoftext|>\",0],\"cls\":[\"<|startoftext|>\",0],\"trim_offsets\":false,"
+         "\"add_prefix_space\":false},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"ByteLevel\","
+         "\"add_prefix_space\":true,\"trim_offsets\":true,\"use_regex\":true},{\"type\":\"Replace\","
+         "\"pattern\":{\"String\":\"</w>\"},\"content\":\" \"},{\"type\":\"Strip\",\"content\":\" \","
+         "\"start\":0,\"stop\":1}]},\"model\":{\"type\":\"BPE\",\"unk_token\":\"<|endoftext|>\","
+         "\"continuing_subword_prefix\":\"\",\"end_of_word_suffix\":\"</w>\"}}"},
+    {.name = "whisper",
+     .about = "Whisper: GPT-2's byte-level BPE between the tokens of a transcript",
+     .learning = AE_LEARN_MERGES,
+     .bytes = true,
+     .prefix = "",
+     .suffix = "",
+     .special = whisper_special,
+     .components = "{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[" TRANSCRIPT
+                   "," PLACE("Sequence", "A", "0") "," END_OF_TEXT "],\"pair\":[" TRANSCRIPT "," PLACE(
+                       "Sequence", "A",
+                       "0") "," PLACE("Sequence", "B",
+                                      "1") "," END_OF_TEXT
+                                           "],\"special_tokens\":{\"<|startoftranscript|>\":{},\"<|notimestamps|>\":{},"
+                                           "\"<|endoftext|>\":{}}}," BYTES "}"},
     {.name = "char",
      .about = "UER-py's characters: every character of the stripped text is a token",
      .learning = AE_LEARN_WORDS,
@@ -126,6 +168,14 @@ const ae_kind *ae_kind_find(const char *name, ae_err *e)
     return NULL;
 }
 
+/* Byte-level BPE by its frame. */
+static const char *byte_kind(const ae_tokenizer *t)
+{
+    bool transcript = t->post.row == &ae_post_template.row &&
+                      ae_tokenizer_id(t, "<|startoftranscript|>", strlen("<|startoftranscript|>")) >= 0;
+    return t->post.row == &ae_post_roberta.row ? "roberta" : transcript ? "whisper" : "gpt2";
+}
+
 /* By what tells the kinds apart: the model, the pre-tokenizer, the frame. */
 const ae_kind *ae_kind_of(const ae_tokenizer *t)
 {
@@ -136,7 +186,10 @@ const ae_kind *ae_kind_of(const ae_tokenizer *t)
     } else if (model == &ae_model_bpe.row && pre == &ae_pre_tokenizer_bert.row) {
         name = "gpt1";
     } else if (model == &ae_model_bpe.row && pre == &ae_pre_tokenizer_byte_level.row) {
-        name = t->post.row == &ae_post_roberta.row ? "roberta" : "gpt2";
+        name = byte_kind(t);
+    } else if (model == &ae_model_bpe.row && strcmp(ae_bpe_suffix(t->model.self), "</w>") == 0 &&
+               t->post.row == &ae_post_roberta.row) {
+        name = "clip";
     } else if (model == &ae_model_word_level.row && pre == &ae_pre_tokenizer_whitespace_split.row) {
         name = "space";
     } else if (model == &ae_model_word_level.row && t->decoder.row == &ae_decoder_fuse.row) {
@@ -244,30 +297,53 @@ static ae_vocab *make_vocab(const ae_kind_parts *p, ae_err *e)
     return v;
 }
 
-/* [{"id": 0, "content": "[PAD]", ...}, ...] of the special tokens; those that are not in the vocabulary come behind it.
- */
+/* RoBERTa's mask takes the blank before it; CLIP's beginning is found in whatever case. */
+ae_added_spec ae_added_default(const char *content)
+{
+    return (ae_added_spec){.content = content,
+                           .id = -1,
+                           .lstrip = strcmp(content, "<mask>") == 0,
+                           .normalized = strcmp(content, "<|startoftext|>") == 0,
+                           .special = true};
+}
+
+static int add_spec(ae_json *list, ae_added_spec spec, const ae_vocab *v, int64_t *next)
+{
+    int32_t known = ae_vocab_find(v, spec.content, strlen(spec.content));
+    int64_t id = known >= 0 ? known : spec.id >= 0 ? spec.id : (*next)++;
+    ae_json *m = ae_json_new_object();
+    ae_json_set_int(m, "id", id);
+    ae_json_set_string(m, "content", spec.content);
+    ae_json_set_bool(m, "single_word", spec.single_word);
+    ae_json_set_bool(m, "lstrip", spec.lstrip);
+    ae_json_set_bool(m, "rstrip", spec.rstrip);
+    ae_json_set_bool(m, "normalized", spec.normalized);
+    ae_json_set_bool(m, "special", spec.special);
+    return ae_json_add(list, NULL, m);
+}
+
+/* [{"id": 0, "content": "[PAD]", ...}, ...] of the special and added tokens; those that neither have an id nor are in
+ * the vocabulary come behind all others. */
 static ae_json *special_list(const ae_kind_parts *p, const ae_vocab *v)
 {
     ae_json *list = ae_json_new_array();
     int64_t next = v->size;
     int count = p->n_special, failed = !list;
+    for (int i = 0; i < p->n_added; i++) {
+        next = p->added[i].id >= next ? p->added[i].id + 1 : next;
+    }
     if (!p->special) {
         for (count = 0; p->kind->special[count]; count++) {
         }
     }
     for (int i = 0; i < count; i++) {
         const char *content = p->special ? p->special[i] : p->kind->special[i];
-        int32_t id = ae_vocab_find(v, content, strlen(content));
-        if (id < 0 && !p->special) {
-            continue;
+        if (p->special || ae_vocab_find(v, content, strlen(content)) >= 0) {
+            failed |= add_spec(list, ae_added_default(content), v, &next);
         }
-        ae_json *m = ae_json_new_object();
-        failed |= ae_json_set_int(m, "id", id >= 0 ? id : next++);
-        failed |= ae_json_set_string(m, "content", content);
-        /* RoBERTa's mask takes the blank before it. */
-        failed |= ae_json_set_bool(m, "lstrip", strcmp(content, "<mask>") == 0);
-        failed |= ae_json_set_bool(m, "special", true);
-        failed |= ae_json_add(list, NULL, m);
+    }
+    for (int i = 0; i < p->n_added; i++) {
+        failed |= add_spec(list, p->added[i], v, &next);
     }
     if (failed) {
         ae_json_free(list);
@@ -286,29 +362,70 @@ static int64_t special_id(const ae_vocab *v, const ae_json *added, const char *c
     return ae_vocab_find(v, content, strlen(content));
 }
 
+/* "sep": ["[SEP]", 0] gets the id of its token. */
+static int fill_pair(ae_json *post, const char *key, const ae_vocab *v, const ae_json *added)
+{
+    const char *content = NULL;
+    ae_json_value_string(ae_json_first(ae_json_get(post, key)), &content, NULL);
+    ae_json *pair = ae_json_new_array();
+    ae_json_add(pair, NULL, ae_json_new_string(content));
+    ae_json_add(pair, NULL, ae_json_new_int(special_id(v, added, content)));
+    return ae_json_set(post, key, pair);
+}
+
+/* {"</s>": {}} becomes {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}}. */
+static ae_json *fill_tokens(const ae_json *tokens, const ae_vocab *v, const ae_json *added)
+{
+    ae_json *filled = ae_json_new_object();
+    for (const ae_json *m = ae_json_first(tokens); m; m = ae_json_next(m)) {
+        ae_json *entry = ae_json_new_object(), *ids = ae_json_new_array(), *texts = ae_json_new_array();
+        ae_json_add(ids, NULL, ae_json_new_int(special_id(v, added, ae_json_key(m))));
+        ae_json_add(texts, NULL, ae_json_new_string(ae_json_key(m)));
+        ae_json_set_string(entry, "id", ae_json_key(m));
+        ae_json_set(entry, "ids", ids);
+        ae_json_set(entry, "tokens", texts);
+        if (ae_json_set(filled, ae_json_key(m), entry) != 0) {
+            ae_json_free(filled);
+            return NULL;
+        }
+    }
+    return filled;
+}
+
+/* Whether all tokens of a frame have ids. */
+static bool has_frame(const ae_json *post, const ae_vocab *v, const ae_json *added)
+{
+    static const char *const keys[] = {"sep", "cls"};
+    for (int i = 0; i < 2; i++) {
+        const char *content = NULL;
+        const ae_json *pair = ae_json_get(post, keys[i]);
+        if (pair &&
+            (ae_json_value_string(ae_json_first(pair), &content, NULL) != 0 || special_id(v, added, content) < 0)) {
+            return false;
+        }
+    }
+    for (const ae_json *m = ae_json_first(ae_json_get(post, "special_tokens")); m; m = ae_json_next(m)) {
+        if (special_id(v, added, ae_json_key(m)) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Puts the ids of the vocabulary into the frame; without its tokens there is no frame. */
 static int fill_frame(ae_json *tokenizer, const ae_vocab *v, const ae_json *added)
 {
-    const ae_json *post = ae_json_get(tokenizer, "post_processor");
-    if (ae_json_type_of(ae_json_get(post, "sep")) != AE_JSON_ARRAY) {
+    const ae_json *post = ae_json_get(tokenizer, "post_processor"), *tokens = ae_json_get(post, "special_tokens");
+    bool pairs = ae_json_get(post, "sep") != NULL;
+    if (!pairs && !tokens) {
         return 0;
     }
-    ae_json *copy = ae_json_copy(post);
-    static const char *const keys[] = {"sep", "cls"};
-    int failed = !copy;
-    for (int i = 0; i < 2; i++) {
-        const char *content = NULL;
-        ae_json_value_string(ae_json_first(ae_json_get(post, keys[i])), &content, NULL);
-        int64_t id = content ? special_id(v, added, content) : -1;
-        if (id < 0) {
-            ae_json_free(copy);
-            return ae_json_set_null(tokenizer, "post_processor");
-        }
-        ae_json *pair = ae_json_new_array();
-        failed |= ae_json_add(pair, NULL, ae_json_new_string(content));
-        failed |= ae_json_add(pair, NULL, ae_json_new_int(id));
-        failed |= ae_json_set(copy, keys[i], pair);
+    if (!has_frame(post, v, added)) {
+        return ae_json_set_null(tokenizer, "post_processor");
     }
+    ae_json *copy = ae_json_copy(post);
+    int failed = pairs ? fill_pair(copy, "sep", v, added) | fill_pair(copy, "cls", v, added)
+                       : ae_json_set(copy, "special_tokens", fill_tokens(tokens, v, added));
     return ae_json_set(tokenizer, "post_processor", copy) || failed ? -1 : 0;
 }
 

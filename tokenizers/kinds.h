@@ -27,6 +27,16 @@ typedef struct ae_kind {
 /* The row of a kind; NULL and e filled, the nearest name given, when there is none. */
 const ae_kind *ae_kind_find(const char *name, ae_err *e);
 
+/* What is known of an added token before it has an id. */
+typedef struct ae_added_spec {
+    const char *content;
+    int64_t id; /* -1: the vocabulary's, or the next free one */
+    bool single_word, lstrip, rstrip, normalized, special;
+} ae_added_spec;
+
+/* A special token as its family has it. */
+ae_added_spec ae_added_default(const char *content);
+
 /* What a tokenizer of a kind is made of. */
 typedef struct ae_kind_parts {
     const ae_kind *kind;
@@ -38,6 +48,8 @@ typedef struct ae_kind_parts {
     int64_t n_merges;
     const char *const *special; /* tokens that are special, found in texts whole; NULL: those of the kind's own that */
     int n_special;              /* are in the vocabulary. One that is not in the vocabulary gets the next free id */
+    const ae_added_spec *added; /* further ones, of which more is known; each content stands once in both lists */
+    int n_added;
 } ae_kind_parts;
 
 /* Builds it, copying all that parts point to. NULL and e filled: no memory; a merge whose ids are outside, or whose

@@ -96,16 +96,18 @@ static ae_tokenizer *open_vocab(const char *path, ae_storage *s, const ae_json *
     folder_of(path, folder);
     ae_vocab_files files = {.vocab = ae_storage_data(s), .vocab_bytes = ae_storage_bytes(s), .tree = tree};
     ae_storage *merges = NULL;
-    ae_json *config = NULL, *special = NULL;
+    ae_json *config = NULL, *special = NULL, *added = NULL;
     ae_tokenizer *t = NULL;
     bool wanted = wants_merges(options, files.vocab, files.vocab_bytes, tree);
     if ((!wanted || read_merges(folder, options, &merges, e) == 0) &&
         read_beside(folder, "tokenizer_config.json", &config, e) == 0 &&
-        read_beside(folder, "special_tokens_map.json", &special, e) == 0) {
+        read_beside(folder, "special_tokens_map.json", &special, e) == 0 &&
+        read_beside(folder, "added_tokens.json", &added, e) == 0) {
         files.merges = merges ? ae_storage_data(merges) : NULL;
         files.merges_bytes = merges ? ae_storage_bytes(merges) : 0;
         files.config = config;
         files.special = special;
+        files.added = added;
         t = ae_tokenizer_from_files(&files, options, e);
         if (!t) {
             ae_err_prefix(e, "%s", path);
@@ -114,6 +116,7 @@ static ae_tokenizer *open_vocab(const char *path, ae_storage *s, const ae_json *
     ae_storage_drop(merges);
     ae_json_free(config);
     ae_json_free(special);
+    ae_json_free(added);
     return t;
 }
 

@@ -158,7 +158,7 @@ static int read_added_list(ae_tokenizer *t, const ae_json *list, ae_err *e)
 static const char *const role_names[AE_TOKEN_ROLES][5] = {
     [AE_TOKEN_PAD] = {"[PAD]", "<pad>"},
     [AE_TOKEN_UNKNOWN] = {"[UNK]", "<unk>"},
-    [AE_TOKEN_CLS] = {"[CLS]", "<cls>", "<s>", "<|endoftext|>"},
+    [AE_TOKEN_CLS] = {"[CLS]", "<cls>", "<s>", "<|startoftext|>", "<|endoftext|>"},
     [AE_TOKEN_SEP] = {"[SEP]", "<sep>", "</s>", "<|endoftext|>"},
     [AE_TOKEN_MASK] = {"[MASK]", "<mask>"},
 };
@@ -192,10 +192,15 @@ static const char *word_mark(const ae_component *pre)
     return NULL;
 }
 
+static const char *suffix_of(const ae_tokenizer *t)
+{
+    return t->model.row == &ae_model_bpe.row ? ae_bpe_suffix(t->model.self) : "";
+}
+
 /* Where words end with a mark, all tokens without it leave their word open. */
 static void flag_open(ae_tokenizer *t)
 {
-    const char *suffix = t->model.row == &ae_model_bpe.row ? ae_bpe_suffix(t->model.self) : "";
+    const char *suffix = suffix_of(t);
     size_t n = strlen(suffix);
     for (int32_t id = 0; id < t->vocab->size && n > 0; id++) {
         size_t bytes = 0;
@@ -215,7 +220,8 @@ static int fill_flags(ae_tokenizer *t, ae_err *e)
     if (!t->flags) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for %d tokens", (int)t->size);
     }
-    const char *prefix = model_of(t)->prefix(t->model.self), *mark = word_mark(&t->pre_tokenizer);
+    const char *prefix = model_of(t)->prefix(t->model.self);
+    const char *mark = *suffix_of(t) ? NULL : word_mark(&t->pre_tokenizer);
     if (model_of(t) == &ae_model_sentencepiece || model_of(t) == &ae_model_unigram) {
         mark = "\xe2\x96\x81";
     }

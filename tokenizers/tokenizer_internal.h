@@ -97,6 +97,7 @@ typedef struct ae_vocab_files {
     size_t vocab_bytes, merges_bytes;
     const ae_json *tree;             /* of {"token": id}, which then counts instead of the lines of vocab; or NULL */
     const ae_json *config, *special; /* tokenizer_config.json, special_tokens_map.json; may be NULL */
+    const ae_json *added;            /* added_tokens.json: {"token": id}; may be NULL */
 } ae_vocab_files;
 
 /* A tokenizer from a vocabulary: lines, or the JSON object {"token": id}. */

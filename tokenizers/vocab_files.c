@@ -1,5 +1,6 @@
 /* Tokenizers from vocabulary files: vocab.txt, a token a line; vocab.json, {"token": id}; merges.txt, a pair a line. */
 #include "tensor/utf8_check.h"
+#include "tokenizers/added_files.h"
 #include "tokenizers/tokenizer_internal.h"
 #include "tokenizers/unicode.h"
 
@@ -210,12 +211,18 @@ static bool ends_words(const tokens *k)
 }
 
 /* Told from the tokens: pieces with ##, merges, single characters, or else words. */
-static const char *guess_kind(const tokens *k, const ae_vocab *v, bool merges)
+static const char *guess_kind(const tokens *k, const ae_vocab *v, const ae_vocab_files *f)
 {
-    if (merges && ends_words(k)) {
+    if (f->merges && has(v, "<|startoftext|>")) {
+        return "clip";
+    }
+    if (f->merges && ends_words(k)) {
         return "gpt1";
     }
-    if (merges) {
+    if (f->merges && (has(v, "<|startoftranscript|>") || ae_json_get(f->added, "<|startoftranscript|>"))) {
+        return "whisper";
+    }
+    if (f->merges) {
         return has(v, "<s>") && has(v, "</s>") ? "roberta" : "gpt2";
     }
     bool letters = true;
@@ -264,93 +271,45 @@ static ae_tokenizer_options settle(const ae_vocab_files *f, const ae_tokenizer_o
     return o;
 }
 
-/* ---- special tokens ------------------------------------------------------------------------------------------------------ */
-
-enum { SPECIAL_MAX = 1024 };
-
-static void add_special(const char **list, int *count, const char *content)
-{
-    for (int i = 0; i < *count; i++) {
-        if (strcmp(list[i], content) == 0) {
-            return;
-        }
-    }
-    if (content[0] && *count < SPECIAL_MAX) {
-        list[(*count)++] = content;
-    }
-}
-
-/* "[CLS]", or {"content": "[CLS]", ...} */
-static void add_value(const char **list, int *count, const ae_json *value)
-{
-    const char *content = NULL;
-    const ae_json *text = ae_json_type_of(value) == AE_JSON_OBJECT ? ae_json_get(value, "content") : value;
-    if (ae_json_type_of(text) == AE_JSON_STRING && ae_json_value_string(text, &content, NULL) == 0) {
-        add_special(list, count, content);
-    }
-}
-
-/* The kind's own that are in the vocabulary, and all that the files name: "..._token", "additional_special_tokens". */
-static int gather_special(const ae_vocab_files *f, const ae_kind *kind, const ae_vocab *v, const char **list)
-{
-    int count = 0;
-    for (int i = 0; kind->special[i]; i++) {
-        if (has(v, kind->special[i])) {
-            add_special(list, &count, kind->special[i]);
-        }
-    }
-    const ae_json *sources[] = {f->special, f->config};
-    for (int s = 0; s < 2; s++) {
-        for (const ae_json *m = ae_json_first(sources[s]); m; m = ae_json_next(m)) {
-            const char *key = ae_json_key(m);
-            size_t n = key ? strlen(key) : 0;
-            if (n > 6 && strcmp(key + n - 6, "_token") == 0) {
-                add_value(list, &count, m);
-            } else if (key && strcmp(key, "additional_special_tokens") == 0) {
-                for (const ae_json *item = ae_json_first(m); item; item = ae_json_next(item)) {
-                    add_value(list, &count, item);
-                }
-            }
-        }
-    }
-    return count;
-}
-
 /* ---- together ------------------------------------------------------------------------------------------------------------ */
+
+/* The caller's word counts first, then what tokenizer_config.json says, then what the tokens look like. */
+static const ae_kind *settle_kind(const ae_vocab_files *f, const ae_tokenizer_options *options, const tokens *k,
+                                  const ae_vocab *v, ae_err *e)
+{
+    const char *name = options && options->kind ? options->kind : ae_kind_of_config(f->config);
+    const ae_kind *kind = ae_kind_find(name ? name : guess_kind(k, v, f), e);
+    if (kind && kind->learning == AE_LEARN_MERGES && !f->merges) {
+        ae_err_set(e, AE_E_MISSING, "the kind \"%s\" needs merges.txt beside the vocabulary, or its path", kind->name);
+        return NULL;
+    }
+    return kind;
+}
 
 static ae_tokenizer *from_tokens(const ae_vocab_files *f, const ae_tokenizer_options *options, const tokens *k,
                                  const ae_vocab *v, ae_err *e)
 {
-    const char *name = options && options->kind ? options->kind : guess_kind(k, v, f->merges);
-    const ae_kind *kind = ae_kind_find(name, e);
-    if (!kind) {
-        return NULL;
-    }
+    static const char *const none[] = {NULL};
+    const ae_kind *kind = settle_kind(f, options, k, v, e);
     ae_merges merges = {0};
-    if (kind->learning == AE_LEARN_MERGES && !f->merges) {
-        ae_err_set(e, AE_E_MISSING, "the kind \"%s\" needs merges.txt beside the vocabulary, or its path", kind->name);
-        return NULL;
+    ae_added_specs added = {0};
+    ae_tokenizer *t = NULL;
+    if (kind && ae_added_gather(&added, f->config, f->special, f->added, kind, v, e) == 0 &&
+        (kind->learning != AE_LEARN_MERGES || read_merges(f->merges, f->merges_bytes, v, &merges, e) == 0)) {
+        ae_tokenizer_options settled = settle(f, options, k, kind);
+        ae_kind_parts parts = {.kind = kind,
+                               .options = &settled,
+                               .tokens = k->text,
+                               .token_bytes = k->size,
+                               .n_tokens = k->count,
+                               .merges = (const int32_t(*)[2])merges.pairs,
+                               .n_merges = merges.count,
+                               .special = none,
+                               .added = added.list,
+                               .n_added = added.count};
+        t = ae_tokenizer_from_parts(&parts, e);
     }
-    const char **special = malloc(SPECIAL_MAX * sizeof *special);
-    if (!special ||
-        (kind->learning == AE_LEARN_MERGES && read_merges(f->merges, f->merges_bytes, v, &merges, e) != 0)) {
-        ae_err_set(e, AE_E_MEMORY, "no memory");
-        free(special);
-        free(merges.pairs);
-        return NULL;
-    }
-    ae_tokenizer_options settled = settle(f, options, k, kind);
-    ae_kind_parts parts = {.kind = kind,
-                           .options = &settled,
-                           .tokens = k->text,
-                           .token_bytes = k->size,
-                           .n_tokens = k->count,
-                           .merges = (const int32_t(*)[2])merges.pairs,
-                           .n_merges = merges.count,
-                           .special = special,
-                           .n_special = gather_special(f, kind, v, special)};
-    ae_tokenizer *t = ae_tokenizer_from_parts(&parts, e);
-    free(special);
+    free(added.list);
     free(merges.pairs);
     return t;
 }

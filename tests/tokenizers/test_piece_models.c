@@ -168,7 +168,8 @@ static void test_refused_unigram(void **state)
     refused(UNIGRAM("\"vocab\":[[\"a\",\"b\"]]"),
             "model Unigram: token 0: the value is the string \"b\"; a number is needed");
     refused(UNIGRAM("\"vocab\":[[1,2]]"), "model Unigram: token 0: the value is 1; a string is needed");
-    refused(UNIGRAM("\"vocab\":[],\"byte_fallback\":1"), "model Unigram: \"byte_fallback\" is 1; true or false is needed");
+    refused(UNIGRAM("\"vocab\":[],\"byte_fallback\":1"),
+            "model Unigram: \"byte_fallback\" is 1; true or false is needed");
 }
 
 static void test_refused_pieces(void **state)
