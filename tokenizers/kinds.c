@@ -312,14 +312,14 @@ static int add_spec(ae_json *list, ae_added_spec spec, const ae_vocab *v, int64_
     int32_t known = ae_vocab_find(v, spec.content, strlen(spec.content));
     int64_t id = known >= 0 ? known : spec.id >= 0 ? spec.id : (*next)++;
     ae_json *m = ae_json_new_object();
-    ae_json_set_int(m, "id", id);
-    ae_json_set_string(m, "content", spec.content);
-    ae_json_set_bool(m, "single_word", spec.single_word);
-    ae_json_set_bool(m, "lstrip", spec.lstrip);
-    ae_json_set_bool(m, "rstrip", spec.rstrip);
-    ae_json_set_bool(m, "normalized", spec.normalized);
-    ae_json_set_bool(m, "special", spec.special);
-    return ae_json_add(list, NULL, m);
+    int failed = ae_json_set_int(m, "id", id);
+    failed |= ae_json_set_string(m, "content", spec.content);
+    failed |= ae_json_set_bool(m, "single_word", spec.single_word);
+    failed |= ae_json_set_bool(m, "lstrip", spec.lstrip);
+    failed |= ae_json_set_bool(m, "rstrip", spec.rstrip);
+    failed |= ae_json_set_bool(m, "normalized", spec.normalized);
+    failed |= ae_json_set_bool(m, "special", spec.special);
+    return failed | ae_json_add(list, NULL, m);
 }
 
 /* [{"id": 0, "content": "[PAD]", ...}, ...] of the special and added tokens; those that neither have an id nor are in
@@ -368,9 +368,9 @@ static int fill_pair(ae_json *post, const char *key, const ae_vocab *v, const ae
     const char *content = NULL;
     ae_json_value_string(ae_json_first(ae_json_get(post, key)), &content, NULL);
     ae_json *pair = ae_json_new_array();
-    ae_json_add(pair, NULL, ae_json_new_string(content));
-    ae_json_add(pair, NULL, ae_json_new_int(special_id(v, added, content)));
-    return ae_json_set(post, key, pair);
+    int failed = ae_json_add(pair, NULL, ae_json_new_string(content));
+    failed |= ae_json_add(pair, NULL, ae_json_new_int(special_id(v, added, content)));
+    return failed | ae_json_set(post, key, pair);
 }
 
 /* {"</s>": {}} becomes {"</s>": {"id": "</s>", "ids": [1], "tokens": ["</s>"]}}. */
@@ -379,12 +379,12 @@ static ae_json *fill_tokens(const ae_json *tokens, const ae_vocab *v, const ae_j
     ae_json *filled = ae_json_new_object();
     for (const ae_json *m = ae_json_first(tokens); m; m = ae_json_next(m)) {
         ae_json *entry = ae_json_new_object(), *ids = ae_json_new_array(), *texts = ae_json_new_array();
-        ae_json_add(ids, NULL, ae_json_new_int(special_id(v, added, ae_json_key(m))));
-        ae_json_add(texts, NULL, ae_json_new_string(ae_json_key(m)));
-        ae_json_set_string(entry, "id", ae_json_key(m));
-        ae_json_set(entry, "ids", ids);
-        ae_json_set(entry, "tokens", texts);
-        if (ae_json_set(filled, ae_json_key(m), entry) != 0) {
+        int failed = ae_json_add(ids, NULL, ae_json_new_int(special_id(v, added, ae_json_key(m))));
+        failed |= ae_json_add(texts, NULL, ae_json_new_string(ae_json_key(m)));
+        failed |= ae_json_set_string(entry, "id", ae_json_key(m));
+        failed |= ae_json_set(entry, "ids", ids);
+        failed |= ae_json_set(entry, "tokens", texts);
+        if (ae_json_set(filled, ae_json_key(m), entry) != 0 || failed) {
             ae_json_free(filled);
             return NULL;
         }
