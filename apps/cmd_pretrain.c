@@ -88,6 +88,23 @@ static ae_dataset *build(ae_run *run, source *s, ae_bundle *d, const char *const
     return open_instances(run, s, d, path);
 }
 
+/* Options of building have no effect on instances that are built; to give one is a mistake to be told of. */
+static int check_no_building(ae_run *run, const char *data)
+{
+    static const char *const names[] = {AE_INSTANCE_OPTIONS, NULL};
+    const char *valid = ae_options_text(run->options, "valid");
+    bool builds = valid && !is_instances(valid);
+    for (int i = 0; names[i] && !builds; i++) {
+        if (ae_options_origin(run->options, names[i]) == AE_ORIGIN_COMMAND) {
+            return ae_err_set(&run->error, AE_E_VALUE,
+                              "--%s says how instances are built, and %s holds built ones; give it to `data build`, or "
+                              "give --corpus",
+                              names[i], data);
+        }
+    }
+    return 0;
+}
+
 static int open_train(ae_run *run, source *s, ae_bundle *d, const char *output)
 {
     const char *paths[MOST_PATHS];
@@ -98,6 +115,9 @@ static int open_train(ae_run *run, source *s, ae_bundle *d, const char *output)
     }
     if ((data != NULL) == (n > 0)) {
         return ae_err_set(&run->error, AE_E_VALUE, "give either --corpus with text or --data with instances");
+    }
+    if (data && check_no_building(run, data) != 0) {
+        return -1;
     }
     s->train = data ? open_instances(run, s, d, data) : build(run, s, d, paths, n, output, "data.h5");
     return s->train ? 0 : -1;

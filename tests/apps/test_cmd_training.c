@@ -132,6 +132,9 @@ static void test_pretrain_refuses(void **state)
     says("exists; --resume");
     assert_int_equal(run("pretrain " TINY "--tokenizer @tok.json --steps 2 -o @g.h5"), 2);
     says("give either --corpus with text or --data with instances");
+    assert_int_equal(run("data build --corpus @corpus.txt --tokenizer @tok.json --objective mlm -o @built.h5"), 0);
+    assert_int_equal(run("pretrain " TINY "--data @built.h5 --mask-rate 0.3 --steps 2 -o @g.h5"), 2);
+    says("--mask-rate says how instances are built, and ");
     assert_int_equal(run("pretrain " TINY "--corpus @corpus.txt --steps 2 -o @g.h5"), 2);
     says("text needs a tokenizer: --tokenizer PATH");
     assert_int_equal(run("pretrain " TINY "--corpus @corpus.txt --tokenizer @tok.json --steps 2"), 2);
