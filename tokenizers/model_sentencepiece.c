@@ -234,6 +234,16 @@ static int to_json(const void *self, ae_json *object)
 
 /* ---- tokens -------------------------------------------------------------------------------------------------------- */
 
+void ae_sentencepiece_join(const ae_sentencepiece *m, size_t start, size_t end, ae_work *w)
+{
+    ae_made *last = w->n_made > 0 ? &w->made[w->n_made - 1] : NULL;
+    if (start > 0 && last && last->id == m->unknown && last->end == start) {
+        last->end = (uint32_t)end;
+    } else {
+        ae_work_make(w, m->unknown, start, end);
+    }
+}
+
 void ae_sentencepiece_add(const ae_sentencepiece *m, const char *text, size_t start, size_t end, int32_t id, ae_work *w)
 {
     w->word += start > 0 && ae_is_space_mark(text + start, end - start);
@@ -243,10 +253,8 @@ void ae_sentencepiece_add(const ae_sentencepiece *m, const char *text, size_t st
         for (size_t i = start; i < end; i++) {
             ae_work_make(w, m->bytes[(unsigned char)text[i]], i, i + 1);
         }
-    } else if (start > 0 && w->n_made > 0 && w->made[w->n_made - 1].id == id && w->made[w->n_made - 1].end == start) {
-        w->made[w->n_made - 1].end = (uint32_t)end;
     } else {
-        ae_work_make(w, id, start, end);
+        ae_sentencepiece_join(m, start, end, w);
     }
 }
 
@@ -287,26 +295,11 @@ static void add_words(const ae_sentencepiece *m, const char *text, size_t start,
     }
 }
 
-static void add_path(const ae_sentencepiece *m, const char *text, size_t start, size_t end, ae_work *w)
-{
-    ae_path_spot *spots = ae_work_room(w, 1, (end - start + 1) * sizeof *spots);
-    size_t missing = 0;
-    if (!spots) {
-        return;
-    }
-    ae_best_path(&m->path, text + start, end - start, 0, true, spots, &missing);
-    for (size_t i = 0; i < end - start;) {
-        size_t stop = spots[i].start;
-        ae_sentencepiece_add(m, text, start + i, start + stop, spots[stop].id, w);
-        i = stop;
-    }
-}
-
-static void add_part(const ae_sentencepiece *m, const char *text, size_t start, size_t end, ae_work *w)
+void ae_sentencepiece_whole(const ae_sentencepiece *m, const char *text, size_t start, size_t end, ae_work *w)
 {
     switch (m->options.algorithm) {
     case AE_PIECES_UNIGRAM:
-        add_path(m, text, start, end, w);
+        ae_sentencepiece_path(m, text, start, end, 0, true, w);
         break;
     case AE_PIECES_BPE:
         ae_sentencepiece_merge(m, text, start, end, w);
@@ -323,7 +316,15 @@ static void add_part(const ae_sentencepiece *m, const char *text, size_t start, 
 static void encode(const void *self, const char *word, size_t bytes, ae_work *w)
 {
     const ae_sentencepiece *m = self;
-    add_part(m, word, 0, bytes, w);
+    size_t first = w->n_made;
+    if (m->parts && !m->merges.unused) {
+        ae_sentencepiece_parts(m, word, bytes, w);
+    } else {
+        ae_sentencepiece_whole(m, word, 0, bytes, w);
+    }
+    if (m->options.comma_rule) {
+        ae_sentencepiece_commas(m, word, first, w);
+    }
 }
 
 /* ---- questions ----------------------------------------------------------------------------------------------------- */

@@ -46,6 +46,9 @@ static inline bool ae_is_space_mark(const char *text, size_t left)
 void ae_sentencepiece_add(const ae_sentencepiece *m, const char *text, size_t start, size_t end, int32_t id,
                           ae_work *w);
 
+/* The same of an unknown one that does not become bytes. */
+void ae_sentencepiece_join(const ae_sentencepiece *m, size_t start, size_t end, ae_work *w);
+
 /* The id of a whole string, or that of the unknown piece; control pieces are not found in text. */
 int32_t ae_sentencepiece_find(const ae_sentencepiece *m, const char *text, size_t bytes);
 
@@ -57,5 +60,23 @@ void ae_sentencepiece_merge(const ae_sentencepiece *m, const char *text, size_t 
 /* The length of the next character, or of the longest user-defined symbol at the front; then *user is its id, else -1.
  */
 size_t ae_sentencepiece_letter(const ae_sentencepiece *m, const char *text, size_t left, int32_t *user);
+
+/* [start, end) of a text without looking at what stands around it but for unknown pieces, which are joined. */
+void ae_sentencepiece_whole(const ae_sentencepiece *m, const char *text, size_t start, size_t end, ae_work *w);
+
+/* How a path went: the score at its end, and how near other paths came to the chosen ones (ae_best_path). */
+typedef struct ae_path_report {
+    double score, margin;
+} ae_path_report;
+
+/* Unigram, behind what has the score `before`; `single` as in ae_best_path. */
+ae_path_report ae_sentencepiece_path(const ae_sentencepiece *m, const char *text, size_t start, size_t end,
+                                     double before, bool single, ae_work *w);
+
+/* A text, cut before each ▁, with the parts in a cache. The same tokens as of the whole. */
+void ae_sentencepiece_parts(const ae_sentencepiece *m, const char *text, size_t bytes, ae_work *w);
+
+/* Cuts tokens from w->made[first] on anew that end in a comma behind a digit. */
+void ae_sentencepiece_commas(const ae_sentencepiece *m, const char *text, size_t first, ae_work *w);
 
 #endif

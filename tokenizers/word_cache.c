@@ -27,7 +27,7 @@ void ae_word_cache_own(ae_word_cache *c, uint64_t owner)
     }
 }
 
-static void put(ae_word_cache *c, const ae_cached *x)
+static ae_cached *put(ae_word_cache *c, const ae_cached *x)
 {
     uint64_t h = (x->key ^ x->bytes) * 0x9e3779b97f4a7c15u;
     uint32_t i = (uint32_t)(h >> 32) & c->mask;
@@ -36,6 +36,7 @@ static void put(ae_word_cache *c, const ae_cached *x)
     }
     c->slots[i] = *x;
     c->used++;
+    return &c->slots[i];
 }
 
 /* Small at first, so that one short text costs little. */
@@ -72,13 +73,13 @@ static bool make_room(ae_word_cache *c, size_t bytes)
     return true;
 }
 
-void ae_word_cache_add(ae_word_cache *c, const char *word, size_t bytes, const int32_t *ids, const uint32_t *starts,
-                       const uint32_t *ends, const int32_t *words, size_t count, uint32_t text_start,
-                       int32_t first_word, int32_t n_words)
+ae_cached *ae_word_cache_add(ae_word_cache *c, const char *word, size_t bytes, const int32_t *ids,
+                             const uint32_t *starts, const uint32_t *ends, const int32_t *words, size_t count,
+                             uint32_t text_start, int32_t first_word, int32_t n_words)
 {
     size_t size = (7 * count + bytes + 3) / 4 * 4;
     if (bytes == 0 || bytes > AE_CACHED_BYTES || count > 255 || n_words > 255 || !make_room(c, size)) {
-        return;
+        return NULL;
     }
     char *p = c->arena + c->arena_used;
     memcpy(p, ids, count * sizeof *ids);
@@ -96,5 +97,5 @@ void ae_word_cache_add(ae_word_cache *c, const char *word, size_t bytes, const i
                    .count = (uint8_t)count,
                    .words = (uint8_t)n_words};
     c->arena_used += (uint32_t)size;
-    put(c, &x);
+    return put(c, &x);
 }

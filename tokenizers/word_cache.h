@@ -12,7 +12,7 @@ typedef struct ae_cached {
     int32_t id;      /* the first */
     uint8_t bytes;   /* 0: free */
     uint8_t count, words;
-    uint8_t limit; /* of a model's own cache: see model_sentencepiece.c */
+    uint8_t limit; /* of a model's own cache: see piece_parts.c */
     float score;   /* likewise */
 } ae_cached;
 
@@ -62,9 +62,9 @@ static inline const ae_cached *ae_word_cache_find(const ae_word_cache *c, const 
 }
 
 /* Keeps what a part gave: offsets from its beginning, words from its first. Parts that are too long, or have too many
- * tokens, are not kept; nor is anything without memory. */
-void ae_word_cache_add(ae_word_cache *c, const char *word, size_t bytes, const int32_t *ids, const uint32_t *starts,
-                       const uint32_t *ends, const int32_t *words, size_t count, uint32_t text_start,
-                       int32_t first_word, int32_t n_words);
+ * tokens, are not kept; nor is anything without memory; NULL then. */
+ae_cached *ae_word_cache_add(ae_word_cache *c, const char *word, size_t bytes, const int32_t *ids,
+                             const uint32_t *starts, const uint32_t *ends, const int32_t *words, size_t count,
+                             uint32_t text_start, int32_t first_word, int32_t n_words);
 
 #endif

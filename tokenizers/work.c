@@ -14,6 +14,7 @@ void ae_work_free(ae_work *w)
     free(w->pieces.at);
     free(w->others.at);
     free(w->made);
+    ae_word_cache_free(&w->parts);
     for (int i = 0; i < AE_WORK_ROOMS; i++) {
         free(w->rooms[i].memory);
     }

@@ -8,8 +8,8 @@
 #ifndef AE_TOKENIZERS_WORK_H
 #define AE_TOKENIZERS_WORK_H
 
-#include "tensor/error.h"
 #include "tokenizers/regex.h"
+#include "tokenizers/word_cache.h"
 
 /* Bytes of valid UTF-8, and for each the range [from, to) of the original; sizes stay below 2^31. */
 typedef struct ae_aligned {
@@ -36,16 +36,17 @@ typedef struct ae_made {
     uint32_t word;       /* its number in the piece, where a model finds words itself; else 0 */
 } ae_made;
 
-enum { AE_WORK_ROOMS = 3 };
+enum { AE_WORK_ROOMS = 4 };
 
 typedef struct ae_work {
     ae_aligned text, other; /* a stage reads text, writes other, and swaps them */
     ae_pieces pieces, others;
     ae_made *made;
     size_t n_made, made_room;
-    uint32_t word;   /* of the next token that is made */
-    bool begins;     /* the text is the beginning of a segment: of the text given, or behind an added token */
-    bool text_start; /* and of the text given */
+    uint32_t word;       /* of the next token that is made */
+    ae_word_cache parts; /* of a model's own */
+    bool begins;         /* the text is the beginning of a segment: of the text given, or behind an added token */
+    bool text_start;     /* and of the text given */
     struct {
         void *memory;
         size_t bytes;
