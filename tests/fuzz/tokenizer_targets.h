@@ -5,12 +5,22 @@
 
 #include "fuzz/targets.h"
 #include "tokenizers/extend.h"
+#include "tokenizers/segmenter.h"
 #include "tokenizers/tokenizer_internal.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define FUZZ_WORDS "{\"type\":\"WordLevel\",\"vocab\":{\"?\":0,\"a\":1,\"the\":2},\"unk_token\":\"?\"}"
 #define FUZZ_ADDED                                                                                                     \
     "[{\"id\":9,\"content\":\"<m>\",\"lstrip\":true,\"rstrip\":true,\"special\":true},{\"id\":10,\"content\":\"aB\","  \
     "\"single_word\":true,\"normalized\":true}]"
+#define FUZZ_SENTENCEPIECE(algorithm, comma)                                                                           \
+    "{\"model\":{\"type\":\"SentencePiece\",\"algorithm\":\"" algorithm "\",\"byte_fallback\":false,"                  \
+    "\"comma_rule\":" comma                                                                                            \
+    ",\"pieces\":[[\"<unk>\",0,2],[\"<s>\",0,3],[\"</s>\",0,3],[\"\\u2581\",-2],[\"\\u2581a\","                        \
+    "-1.5],[\"a\",-2.5],[\"b\",-3],[\"ab\",-2.25],[\"\\u2581th\",-2.75],[\"e\",-3.5],[\"\\u4e2d\",-4],[\"<m>\",0,4],"  \
+    "[\"old\",-5,5],[\"3,\",-1],[\",\",-4],[\"3\",-5]]}}"
 
 /* What the seeds of tokenizer.json are, and what texts are sent through. */
 static const char *const fuzz_tokenizers[] = {
@@ -48,6 +58,19 @@ static const char *const fuzz_tokenizers[] = {
     "\"BPEDecoder\",\"suffix\":\"</w>\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"a</w>\":1,\"aa\":2,\"aa</"
     "w>\":3,"
     "\"e\":4,\"e</w>\":5},\"merges\":[\"a a\",\"a a</w>\"],\"end_of_word_suffix\":\"</w>\"}}",
+    "{\"normalizer\":{\"type\":\"Nmt\"},\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"},\"decoder\":{\"type\":\"C"
+    "TC\",\"pad_token\":\"a\",\"word_delimiter_token\":\"|\",\"cleanup\":true},\"model\":{\"type\":\"Unigram\",\""
+    "unk_id\":0,\"vocab\":[[\"<unk>\",0],[\"a\",-1],[\"b\",-1.5],[\"ab\",-2],[\"\\u4e2d\",-3],[\"\\u2581\",-2],["
+    "\"the\",-4],[\"<0xE4>\",-9]],\"byte_fallback\":true}}",
+    "{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"[xX]+(?=y)|\\\\d\"},\"content\":\"zz\"},\"pre"
+    "_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\p{L}"
+    "+|(?<!\\\\w)'s|\\\\s(?!\\\\S)|(\\\\d){1,3}\"},\"behavior\":\"Removed\",\"invert\":true},{\"type\":\"FixedLen"
+    "gth\",\"length\":2}]},\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"?\":0,\"a\":1,\"th\":2},\"unk_token\":"
+    "\"?\"}}",
+    FUZZ_SENTENCEPIECE("unigram", "true"),
+    FUZZ_SENTENCEPIECE("bpe", "false"),
+    FUZZ_SENTENCEPIECE("word", "false"),
+    FUZZ_SENTENCEPIECE("char", "false"),
 };
 enum { FUZZ_TOKENIZERS = sizeof fuzz_tokenizers / sizeof *fuzz_tokenizers };
 
@@ -57,6 +80,8 @@ static const char fuzz_pairs[] = "<s>\n</s>\na\nb\n\xc4\xa0\nab\n\xc4\xa0"
 static const char fuzz_folder[] =
     "[PAD]\n[UNK]\na\n%%{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":false,\"unk_token\":{\"content\":"
     "\"[UNK]\"}}%{\"mask_token\":\"a\",\"additional_special_tokens\":[\"<x>\"]}";
+static const char fuzz_chinese[] = "\xe4\xb8\xad\xe6\x96\x87 12 n\n\xe4\xb8\xad 3\n\xe6\x96\x87\xe5\xad\x97\n"
+                                   "C++ 9 eng\n%\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97 C++ 3.5\r\n";
 static const char fuzz_words[] = "The \xc3\x84 1\xcc\x81 \xe4\xb8\xad, aB<m> \xf0\x9f\x98\x80 ''s \xff\xe4\xb8\n";
 
 /* What must hold for the tokens of any text. */
@@ -262,6 +287,41 @@ static inline void fuzz_extend(const uint8_t *data, size_t size)
     free(text);
 }
 
+/* ---- Chinese words --------------------------------------------------------------------------------------------------- */
+
+static inline ae_segmenter *fuzz_dictionary(const char *text, size_t bytes, ae_err *e)
+{
+    char path[64];
+    const char *paths[] = {path};
+    int file = memfd_create("dictionary", 0);
+    fuzz_require(file >= 0 && write(file, text, bytes) == (ssize_t)bytes, "there is memory");
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    ae_segmenter *s = ae_segmenter_open(paths, 1, e);
+    close(file);
+    return s;
+}
+
+/* A dictionary, and behind a % a text. */
+static inline void fuzz_segmenter(const uint8_t *data, size_t size)
+{
+    const char *text = size ? memchr(data, '%', size) : NULL;
+    size_t dictionary = text ? (size_t)(text - (const char *)data) : size, bytes = text ? size - dictionary - 1 : 0;
+    ae_err e = {0};
+    ae_segmenter *s = fuzz_dictionary(size ? (const char *)data : "", dictionary, &e);
+    fuzz_check_error(!s, &e);
+    ae_segments x = {0};
+    if (s && ae_segmenter_cut(s, text ? text + 1 : "", bytes, &x, &e) == 0) {
+        uint32_t end = 0;
+        for (int64_t i = 0; i < x.count; i++) {
+            fuzz_require(x.ends[i] > end, "words are not empty");
+            end = x.ends[i];
+        }
+        fuzz_require(end == bytes, "words cover the text");
+    }
+    ae_segments_free(&x);
+    ae_segmenter_free(s);
+}
+
 /* ---- seeds ----------------------------------------------------------------------------------------------------------- */
 
 static inline int write_seed(const char *folder, const char *name, int number, const void *data, size_t bytes)
@@ -281,6 +341,7 @@ static inline int write_tokenizer_seeds(const char *folder)
     result |= write_seed(folder, "vocab", 0, fuzz_vocabulary, sizeof fuzz_vocabulary - 1);
     result |= write_seed(folder, "vocab", 1, fuzz_pairs, sizeof fuzz_pairs - 1);
     result |= write_seed(folder, "vocab", 2, fuzz_folder, sizeof fuzz_folder - 1);
+    result |= write_seed(folder, "segmenter", 0, fuzz_chinese, sizeof fuzz_chinese - 1);
     for (int i = 0; i < FUZZ_TOKENIZERS; i++) {
         result |= write_seed(folder, "tokenizer", i, fuzz_tokenizers[i], strlen(fuzz_tokenizers[i]));
     }

@@ -84,13 +84,17 @@ static void test_words(void **state)
     mutate_text(fuzz_extend, " #2", 1, FUZZ_TOKENIZERS);
 }
 
+static void test_dictionaries(void **state)
+{
+    (void)state;
+    mutate(fuzz_segmenter, fuzz_chinese, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_vocab),
-        cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_json),  cmocka_unit_test(test_vocab),        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_words), cmocka_unit_test(test_dictionaries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
