@@ -1,6 +1,7 @@
 #include "apps/parity_tokenizer.h"
 
 #include "apps/token_surface.h"
+#include "tokenizers/tokenizer_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +15,18 @@ static const struct tokenizer_class {
     const char *name, *kind;
     bool types;         /* whether the reference gives token_type_ids */
     const char *suffix; /* the reference spells unknown tokens out, this behind the last of a word; NULL: it does not */
+    bool runs;          /* and an unknown one may stand for several characters */
 } classes[] = {
-    {"BertTokenizer", "bert", true, NULL},
-    {"GPT2Tokenizer", "gpt2", false, NULL},
-    {"OpenAIGPTTokenizer", "gpt1", false, "</w>"},
-    {"RobertaTokenizer", "roberta", false, NULL},
+    {"BertTokenizer", "bert", true, NULL, false},
+    {"GPT2Tokenizer", "gpt2", false, NULL, false},
+    {"OpenAIGPTTokenizer", "gpt1", false, "</w>", false},
+    {"AlbertTokenizer", "albert", true, NULL, true},
+    {"T5Tokenizer", "t5", false, NULL, true},
+    {"XLNetTokenizer", "xlnet", true, NULL, true},
+    {"PegasusTokenizer", "pegasus", false, NULL, true},
+    {"XLMRobertaTokenizer", "xlm-roberta", false, NULL, true},
+    {"sentencepiece.SentencePieceProcessor", "sentencepiece", false, NULL, true},
+    {"RobertaTokenizer", "roberta", false, NULL, false},
 };
 
 typedef struct case_run {
@@ -80,8 +88,31 @@ static ae_json *spelled_token(case_run *r, const char *text, int64_t i)
     return token;
 }
 
-static ae_json *tokens_json(case_run *r, const char *text)
+/* The same where unknown tokens stand for runs of normalised text. */
+static ae_json *spelled_runs(case_run *r, const char *text, size_t bytes)
 {
+    ae_strings spelled = {0};
+    int32_t unknown = ae_tokenizer_role(r->tokenizer, AE_TOKEN_UNKNOWN);
+    int status = ae_tokenizer_spell(r->tokenizer, text, bytes, &r->scratch, &spelled, r->e);
+    ae_json *list = status == 0 ? ae_json_new_array() : NULL;
+    for (int64_t i = 0; list && i < r->x.count; i++) {
+        size_t length = 0;
+        const char *token = ae_tokenizer_token(r->tokenizer, r->x.ids[i], &length);
+        if (r->x.ids[i] == unknown) {
+            token = spelled.bytes + spelled.at[i].offset;
+            length = spelled.at[i].length;
+        }
+        ae_json_add(list, NULL, ae_json_new_bytes(token, length));
+    }
+    ae_strings_free(&spelled);
+    return list;
+}
+
+static ae_json *tokens_json(case_run *r, const char *text, size_t bytes)
+{
+    if (r->class->runs) {
+        return spelled_runs(r, text, bytes);
+    }
     ae_json *list = ae_json_new_array();
     for (int64_t i = 0; i < r->x.count; i++) {
         ae_json_add(list, NULL, spelled_token(r, text, i));
@@ -107,7 +138,7 @@ static int row_fields(case_run *r, const char *text, size_t bytes, ae_json *row)
     if (ae_tokenizer_encode(r->tokenizer, text, bytes, NULL, &r->x, r->e)) {
         return -1;
     }
-    ae_json_set(row, "tokens", tokens_json(r, text));
+    ae_json_set(row, "tokens", tokens_json(r, text, bytes));
     ae_json_set(row, "ids", ids_json(r));
     size_t length;
     char *decoded = ae_tokenizer_decode(r->tokenizer, r->x.ids, r->x.count, false, &length, r->e);
@@ -303,6 +334,7 @@ static ae_tokenizer *open_tokenizer(const char *dir, const struct tokenizer_clas
     if (lower) {
         options.lower_case = lower_case ? 1 : -1;
     }
+    options.extra_ids = ae_json_int(ae_json_get(meta, "options"), "extra_ids", 0, NULL);
     return ae_tokenizer_open(dir, &options, e);
 }
 

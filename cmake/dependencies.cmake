@@ -9,13 +9,15 @@ pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson>=1.7.15)
 pkg_check_modules(LAPACKE REQUIRED IMPORTED_TARGET lapacke>=3.9)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc>=2.6) # Debian 12 calls its 2.8 so
 pkg_check_modules(ONIGURUMA REQUIRED IMPORTED_TARGET oniguruma>=6.9.6)
+pkg_check_modules(PROTOBUFC REQUIRED IMPORTED_TARGET libprotobuf-c>=1.3)
+find_program(AESOP_PROTOC_C protoc-c REQUIRED)
 
 add_library(aesop_dependencies INTERFACE)
 target_include_directories(aesop_dependencies SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_compile_definitions(aesop_dependencies INTERFACE ${HDF5_C_DEFINITIONS})
 target_link_libraries(aesop_dependencies INTERFACE
   OpenMP::OpenMP_C OneDNN::OneDNN ${HDF5_C_LIBRARIES} PkgConfig::CJSON PkgConfig::LAPACKE
-  PkgConfig::UTF8PROC PkgConfig::ONIGURUMA ZLIB::ZLIB m
+  PkgConfig::UTF8PROC PkgConfig::ONIGURUMA PkgConfig::PROTOBUFC ZLIB::ZLIB m
   ${CMAKE_DL_LIBS})
 # What nothing calls is not loaded: starting the program is mostly the loading of libraries.
 target_link_options(aesop_dependencies INTERFACE LINKER:--as-needed)

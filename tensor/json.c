@@ -648,7 +648,10 @@ int ae_json_add(ae_json *container, const char *key, ae_json *value)
     }
     bool added = key ? cJSON_AddItemToObject(node(container), key, node(value))
                      : cJSON_AddItemToArray(node(container), node(value));
-    return added ? 0 : broken(container, value);
+    if (!added) {
+        return broken(container, value);
+    }
+    return ae_json_is_broken(value) ? broken(container, NULL) : 0;
 }
 
 int ae_json_set(ae_json *object, const char *key, ae_json *value)
@@ -659,7 +662,10 @@ int ae_json_set(ae_json *object, const char *key, ae_json *value)
     if (!ae_json_get(object, key)) {
         return ae_json_add(object, key, value);
     }
-    return cJSON_ReplaceItemInObjectCaseSensitive(node(object), key, node(value)) ? 0 : broken(object, value);
+    if (!cJSON_ReplaceItemInObjectCaseSensitive(node(object), key, node(value))) {
+        return broken(object, value);
+    }
+    return ae_json_is_broken(value) ? broken(object, NULL) : 0;
 }
 
 int ae_json_set_null(ae_json *object, const char *key)

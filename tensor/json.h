@@ -103,8 +103,8 @@ AE_API ae_json *ae_json_new_string(const char *value);               /* NULL giv
 AE_API ae_json *ae_json_new_bytes(const char *bytes, size_t length); /* the same of a text with zero bytes */
 
 /* Sets key in an object, replacing a member of that name where it stands, and takes value over; value NULL ("no
- * memory")
- * marks the object as broken, which ae_json_text reports, so that a chain of calls needs one check. Returns 0 or -1. */
+ * memory") marks the object as broken, which ae_json_text reports, so that a chain of calls needs one check; a value
+ * that is broken itself does so too. Returns 0 or -1. */
 AE_API int ae_json_set(ae_json *object, const char *key, ae_json *value);
 
 /* Appends to an array (key NULL) or to an object a key that the caller knows to be new: a constant time a call. */

@@ -44,6 +44,18 @@ int ae_matcher_build(ae_matcher *m, const ae_added *added, int count, bool norma
     return 0;
 }
 
+const ae_added *ae_matcher_at(const ae_matcher *m, const char *text, size_t bytes)
+{
+    unsigned char b = (unsigned char)text[0];
+    for (int k = m->begin[b]; k < m->begin[b + 1]; k++) {
+        const ae_added *a = m->list[k];
+        if (bytes >= a->pattern_bytes && memcmp(text, a->pattern, a->pattern_bytes) == 0) {
+            return a;
+        }
+    }
+    return NULL;
+}
+
 /* The longest added token at or behind *at. */
 static const ae_added *find(const ae_matcher *m, const char *text, size_t bytes, size_t *at)
 {
@@ -55,13 +67,10 @@ static const ae_added *find(const ae_matcher *m, const char *text, size_t bytes,
             }
             i = (size_t)(p - text);
         }
-        unsigned char b = (unsigned char)text[i];
-        for (int k = m->begin[b]; k < m->begin[b + 1]; k++) {
-            const ae_added *a = m->list[k];
-            if (bytes - i >= a->pattern_bytes && memcmp(text + i, a->pattern, a->pattern_bytes) == 0) {
-                *at = i;
-                return a;
-            }
+        const ae_added *a = ae_matcher_at(m, text + i, bytes - i);
+        if (a) {
+            *at = i;
+            return a;
         }
     }
     return NULL;

@@ -172,7 +172,11 @@ size_t ae_gpt2_piece(const char *bytes, size_t length);
     ROW(bert)                                                                                                          \
     ROW(nfc)                                                                                                           \
     ROW(nfd)                                                                                                           \
-    ROW(nfkc) ROW(nfkd) ROW(lowercase) ROW(strip_accents) ROW(strip) ROW(replace) ROW(prepend) ROW(nmt) ROW(byte_level)
+    ROW(nfkc)                                                                                                          \
+    ROW(nfkd)                                                                                                          \
+    ROW(lowercase)                                                                                                     \
+    ROW(strip_accents) ROW(strip) ROW(replace) ROW(prepend) ROW(nmt) ROW(byte_level) ROW(sentencepiece)                \
+        ROW(precompiled) ROW(piece_text)
 
 #define AE_PRE_TOKENIZERS(ROW)                                                                                         \
     ROW(sequence)                                                                                                      \
@@ -180,14 +184,17 @@ size_t ae_gpt2_piece(const char *bytes, size_t length);
     ROW(byte_level)                                                                                                    \
     ROW(whitespace)                                                                                                    \
     ROW(whitespace_split)                                                                                              \
-    ROW(punctuation) ROW(digits) ROW(split) ROW(char_delimiter) ROW(unicode_scripts) ROW(fixed_length)
+    ROW(punctuation) ROW(digits) ROW(split) ROW(char_delimiter) ROW(unicode_scripts) ROW(fixed_length) ROW(metaspace)
 
 #define AE_MODELS(ROW) ROW(word_piece) ROW(bpe) ROW(word_level) ROW(unigram) ROW(sentencepiece)
 
 #define AE_POSTS(ROW) ROW(sequence) ROW(template) ROW(bert) ROW(roberta) ROW(byte_level)
 
 #define AE_DECODERS(ROW)                                                                                               \
-    ROW(sequence) ROW(word_piece) ROW(byte_level) ROW(bpe) ROW(byte_fallback) ROW(fuse) ROW(strip) ROW(replace) ROW(ctc)
+    ROW(sequence)                                                                                                      \
+    ROW(word_piece)                                                                                                    \
+    ROW(byte_level)                                                                                                    \
+    ROW(bpe) ROW(byte_fallback) ROW(fuse) ROW(strip) ROW(replace) ROW(ctc) ROW(metaspace) ROW(sentencepiece)
 
 #define AE_ROW(name) extern const ae_normalizer_row ae_normalizer_##name;
 AE_NORMALIZERS(AE_ROW)

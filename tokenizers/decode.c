@@ -89,11 +89,13 @@ int ae_tokenizer_split(const ae_tokenizer *t, const char *text, size_t bytes, ae
 {
     ae_scratch *s = ae_scratch_of(scratch, e);
     bool mended = false;
-    text = s ? ae_mend_utf8(s, text, &bytes, &mended, e) : NULL;
+    text = s ? ae_mend_utf8(s, text, &bytes, t->mend_bytes, &mended, e) : NULL;
     if (!text) {
         return -1;
     }
     ae_work_reset(&s->work);
+    s->work.places = mended ? s->places : NULL;
+    s->work.start = 0;
     s->work.begins = s->work.text_start = true;
     ae_cutting c = t->cutting;
     c.sigma = c.sigma && memmem(text, bytes, "\xce\xa3", 2);
@@ -102,6 +104,7 @@ int ae_tokenizer_split(const ae_tokenizer *t, const char *text, size_t bytes, ae
     }
     for (size_t at = 0; at < bytes;) {
         size_t stop = ae_cut_next(&c, text, bytes, &at);
+        s->work.start = at;
         int result = stop > at ? split_part(t, &s->work, text + at, stop - at, word, self, e) : 0;
         if (result != 0) {
             return result;

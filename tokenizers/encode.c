@@ -74,9 +74,17 @@ static void add_token(ae_tokens *k, int32_t id, size_t start, size_t end, int32_
     }
 }
 
+/* What the last token is, for those who want to read it. */
+static void spell(ae_tokens *k, const char *bytes, size_t length)
+{
+    if (k->spelled) {
+        ae_strings_add(k->spelled, bytes, length);
+    }
+}
+
 /* ---- UTF-8 -------------------------------------------------------------------------------------------------------- */
 
-const char *ae_mend_utf8(ae_scratch *s, const char *text, size_t *bytes, bool *mended, ae_err *e)
+const char *ae_mend_utf8(ae_scratch *s, const char *text, size_t *bytes, bool each, bool *mended, ae_err *e)
 {
     *mended = false;
     if (*bytes > INT32_MAX / 4) {
@@ -108,7 +116,7 @@ const char *ae_mend_utf8(ae_scratch *s, const char *text, size_t *bytes, bool *m
         }
         i += good;
         if (i < *bytes) {
-            size_t broken = ae_utf8_broken(text + i, *bytes - i);
+            size_t broken = each ? 1 : ae_utf8_broken(text + i, *bytes - i);
             memcpy(s->mended + n, "\xef\xbf\xbd", 3);
             for (size_t k = 0; k < 3; k++) { /* the three bytes stand for all that is broken */
                 s->places[n++] = (uint32_t)i;
@@ -163,6 +171,7 @@ static void first_pieces(const ae_tokenizer *t, ae_work *w, bool match)
 static void run(const ae_tokenizer *t, ae_work *w, const char *text, size_t start, size_t end, bool match, ae_tokens *k)
 {
     ae_work_begin(w, text + start, end - start);
+    w->start = start;
     ae_normalize(t, w);
     first_pieces(t, w, match);
     if (t->pre_tokenizer.row) {
@@ -174,6 +183,7 @@ static void run(const ae_tokenizer *t, ae_work *w, const char *text, size_t star
         const uint32_t *from = w->text.from + p.start, *to = w->text.to + p.start;
         if (p.token >= 0) {
             add_token(k, p.token, start + from[0], start + to[p.end - p.start - 1], k->n_words++);
+            spell(k, w->text.bytes + p.start, p.end - p.start);
             continue;
         }
         w->n_made = w->word = 0;
@@ -181,6 +191,7 @@ static void run(const ae_tokenizer *t, ae_work *w, const char *text, size_t star
         for (size_t m = 0; m < w->n_made; m++) {
             ae_made made = w->made[m];
             add_token(k, made.id, start + from[made.start], start + to[made.end - 1], k->n_words + (int32_t)made.word);
+            spell(k, w->text.bytes + p.start + made.start, made.end - made.start);
         }
         k->n_words += (int32_t)w->word + 1;
     }
@@ -259,7 +270,8 @@ static void tokenize_stretch(const ae_tokenizer *t, ae_scratch *s, const char *t
     bool whole = c.first_apart && (first == '\'' || (first != ' ' && ae_char_flags(first) & AE_CHAR_SPACE));
     s->work.begins = true;
     s->work.text_start = start == 0;
-    if (c.cut == AE_CUT_NONE || whole || (match && t->normal.count > 0)) {
+    bool broken = t->mend_bytes && s->work.places; /* a cached word could be one with a U+FFFD of its own */
+    if (c.cut == AE_CUT_NONE || whole || broken || k->spelled || (match && t->normal.count > 0)) {
         run(t, &s->work, text, start, end, match, k);
         return;
     }
@@ -293,6 +305,7 @@ static void tokenize_between(const ae_tokenizer *t, ae_scratch *s, const char *t
     while (ae_matcher_next(&t->normal, text + start, end - start, &at, &done, &from, &to, &id)) {
         tokenize_stretch(t, s, text, bytes, before, start + from, false, k);
         add_token(k, id, start + from, start + to, k->n_words++);
+        spell(k, text + start + from, to - from);
         before = start + to;
     }
     tokenize_stretch(t, s, text, bytes, before, end, false, k);
@@ -302,7 +315,7 @@ int ae_tokenize(const ae_tokenizer *t, ae_scratch *s, const char *text, size_t b
                 ae_err *e)
 {
     bool mended = false;
-    text = ae_mend_utf8(s, text, &bytes, &mended, e);
+    text = ae_mend_utf8(s, text, &bytes, t->mend_bytes, &mended, e);
     if (!text) {
         return -1;
     }
@@ -311,12 +324,14 @@ int ae_tokenize(const ae_tokenizer *t, ae_scratch *s, const char *text, size_t b
     k->failed = false;
     grow(k, 1); /* the arrays are there even when there are no tokens */
     ae_work_reset(&s->work);
+    s->work.places = mended ? s->places : NULL;
     ae_word_cache_own(&s->cache, t->hash);
     size_t at = 0, done = 0, before = 0, start = 0, end = 0;
     int32_t id = 0;
     while (!keep_added && ae_matcher_next(&t->raw, text, bytes, &at, &done, &start, &end, &id)) {
         tokenize_between(t, s, text, bytes, before, start, false, k);
         add_token(k, id, start, end, k->n_words++);
+        spell(k, text + start, end - start);
         before = end;
     }
     tokenize_between(t, s, text, bytes, before, bytes, keep_added, k);
@@ -327,4 +342,17 @@ int ae_tokenize(const ae_tokenizer *t, ae_scratch *s, const char *text, size_t b
         return ae_err_set(e, AE_E_MEMORY, "no memory for the tokens of a text of %zu bytes", bytes);
     }
     return ae_work_check(&s->work, e);
+}
+
+int ae_tokenizer_spell(const ae_tokenizer *t, const char *text, size_t bytes, ae_encoding *x, ae_strings *spelled,
+                       ae_err *e)
+{
+    ae_scratch *s = ae_scratch_of(x, e);
+    if (!s) {
+        return -1;
+    }
+    s->texts[0].spelled = spelled;
+    int status = ae_tokenize(t, s, text, bytes, false, &s->texts[0], e);
+    s->texts[0].spelled = NULL;
+    return status != 0 || !spelled->failed ? status : ae_err_set(e, AE_E_MEMORY, "no memory to spell tokens");
 }

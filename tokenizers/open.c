@@ -1,8 +1,10 @@
 /* ae_tokenizer_open: what a path is, and the files around it. */
 #include "tensor/file_map.h"
 #include "tensor/model_file.h"
+#include "tokenizers/piece_kinds.h"
 #include "tokenizers/tokenizer_internal.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -120,6 +122,45 @@ static ae_tokenizer *open_vocab(const char *path, ae_storage *s, const ae_json *
     return t;
 }
 
+static bool ends_with(const char *path, const char *suffix)
+{
+    size_t n = strlen(path), m = strlen(suffix);
+    return n >= m && strcmp(path + n - m, suffix) == 0;
+}
+
+static bool is_piece_path(const char *path)
+{
+    return ends_with(path, ".model") || ends_with(path, ".spm");
+}
+
+/* A SentencePiece model, and what lies beside it. */
+static ae_tokenizer *open_pieces(const char *path, ae_storage *s, const ae_tokenizer_options *options, ae_err *e)
+{
+    char folder[PATH_MAX_BYTES];
+    folder_of(path, folder);
+    ae_json *config = NULL, *special = NULL, *vocab = NULL;
+    ae_piece_file file = {0};
+    ae_tokenizer *t = NULL;
+    if (read_beside(folder, "tokenizer_config.json", &config, e) == 0 &&
+        read_beside(folder, "special_tokens_map.json", &special, e) == 0) {
+        ae_piece_settings settings = {.config = config, .special = special, .options = options};
+        const ae_piece_kind *kind = ae_piece_kind_settle(&settings, e);
+        bool ids = kind && kind->layout == AE_LAYOUT_VOCAB;
+        if (kind && (!ids || read_beside(folder, "vocab.json", &vocab, e) == 0) &&
+            ae_piece_file_read(ae_storage_data(s), ae_storage_bytes(s), &file, e) == 0) {
+            settings.vocab = vocab;
+            t = ae_tokenizer_from_pieces(&file, kind, &settings, e);
+        }
+        if (!t) {
+            ae_err_prefix(e, "%s", path);
+        }
+    }
+    ae_json_free(config);
+    ae_json_free(special);
+    ae_json_free(vocab);
+    return t;
+}
+
 static ae_tokenizer *from_json_with(ae_json *json, const ae_tokenizer_options *options, ae_err *e)
 {
     if (options && options->kind) {
@@ -182,6 +223,8 @@ static ae_tokenizer *open_file(const char *path, const ae_tokenizer_options *opt
     ae_tokenizer *t = NULL;
     if (bytes >= 8 && memcmp(text, "\x89HDF\r\n\x1a\n", 8) == 0) {
         t = open_model(path, options, e);
+    } else if (is_piece_path(path) || (ae_is_piece_file(text, bytes) && !ends_with(path, ".txt"))) {
+        t = open_pieces(path, s, options, e);
     } else if (is_object(path, text, bytes)) {
         t = open_json(path, s, options, e);
     } else {
@@ -191,20 +234,58 @@ static ae_tokenizer *open_file(const char *path, const ae_tokenizer_options *opt
     return t;
 }
 
+/* The one file in a folder whose name is that of a SentencePiece model. */
+static bool only_pieces_in(const char *folder, char path[PATH_MAX_BYTES])
+{
+    DIR *d = opendir(folder);
+    char name[256] = "";
+    int count = 0;
+    for (struct dirent *entry = d ? readdir(d) : NULL; entry; entry = readdir(d)) {
+        if (entry->d_name[0] != '.' && is_piece_path(entry->d_name)) {
+            snprintf(name, sizeof name, "%s", entry->d_name);
+            count++;
+        }
+    }
+    if (d) {
+        closedir(d);
+    }
+    return count == 1 && file_in(folder, name, path);
+}
+
+/* The file of a folder to open: what is asked for when a kind is, else the most telling one. */
+static bool find_in(const char *folder, const ae_tokenizer_options *options, char path[PATH_MAX_BYTES])
+{
+    static const char *const pieces[] = {"spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
+                                         "source.spm",   "sentencepiece.model",     "spm.model"};
+    static const char *const words[] = {"vocab.json", "vocab.txt", "encoder.json", "encoder_bpe_40000.json"};
+    const char *kind = options ? options->kind : NULL;
+    bool from_pieces = !kind || ae_piece_kind_find(kind), from_words = !kind || !from_pieces;
+    if (!kind && file_in(folder, "tokenizer.json", path)) {
+        return true;
+    }
+    for (size_t i = 0; from_pieces && i < sizeof pieces / sizeof *pieces; i++) {
+        if (file_in(folder, pieces[i], path)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; from_words && i < sizeof words / sizeof *words; i++) {
+        if (file_in(folder, words[i], path)) {
+            return true;
+        }
+    }
+    return from_pieces && only_pieces_in(folder, path);
+}
+
 ae_tokenizer *ae_tokenizer_open(const char *path, const ae_tokenizer_options *options, ae_err *e)
 {
     if (!is_folder(path)) {
         return open_file(path, options, e);
     }
-    static const char *const names[] = {"tokenizer.json", "vocab.json", "vocab.txt", "encoder.json",
-                                        "encoder_bpe_40000.json"};
     char file[PATH_MAX_BYTES];
-    for (int i = options && options->kind ? 1 : 0; i < (int)(sizeof names / sizeof *names);
-         i++) { /* a kind is asked for: from the vocabulary */
-        if (file_in(path, names[i], file)) {
-            return open_file(file, options, e);
-        }
+    if (find_in(path, options, file)) {
+        return open_file(file, options, e);
     }
-    ae_err_set(e, AE_E_MISSING, "%s: there is no tokenizer.json, vocab.json or vocab.txt in this folder", path);
+    ae_err_set(e, AE_E_MISSING,
+               "%s: there is no tokenizer.json, vocab.json, vocab.txt or SentencePiece model in this folder", path);
     return NULL;
 }

@@ -1,4 +1,5 @@
 /* A tokenizer from its components: added tokens, roles, flags; and what can be asked of it. */
+#include "tokenizers/piece_kinds.h"
 #include "tokenizers/tokenizer_internal.h"
 #include "tokenizers/unicode.h"
 
@@ -258,6 +259,7 @@ static void plan(ae_tokenizer *t)
     if (normalizer && (!normalizer->allows || !normalizer->allows(t->normalizer.self, &t->cutting))) {
         t->cutting.cut = AE_CUT_NONE;
     }
+    t->mend_bytes = normalizer == &ae_normalizer_sentencepiece;
     t->byte_words = pre == &ae_pre_tokenizer_byte_level && !normalizer && model_of(t)->encode_bytes;
 }
 
@@ -349,7 +351,8 @@ ae_tokenizer *ae_tokenizer_build(ae_component parts[5], const ae_json *added, co
 
 const char *ae_tokenizer_kind(const ae_tokenizer *t)
 {
-    return t->kind ? t->kind->name : "custom";
+    const ae_piece_kind *pieces = ae_decoder_piece_kind(&t->decoder);
+    return t->kind ? t->kind->name : pieces ? pieces->name : "custom";
 }
 
 uint64_t ae_tokenizer_hash(const ae_tokenizer *t)

@@ -24,13 +24,14 @@ typedef struct ae_tokenizer ae_tokenizer;
 
 /* What files do not say; all zero bytes mean "as the files say, or as the family's reference has it". */
 typedef struct ae_tokenizer_options {
-    const char *kind;      /* a name of ae_tokenizer_kind_name; NULL: told from the files */
+    const char *kind;      /* a name of ae_tokenizer_kind_name or ..._piece_kind_name; NULL: told from the files */
     const char *merges;    /* path of merges.txt where it does not lie beside vocab.json */
     int lower_case;        /* 1 yes, -1 no, 0 as the files say */
     int strip_accents;     /* 1 yes, -1 no, 0: as lower_case */
     int split_chinese;     /* 1 yes, -1 no: whether Chinese characters are words of their own */
     int64_t max_word_size; /* WordPiece: characters of a word that is still looked up; 0: as the files say, else 100 as
                             * Hugging Face has it (Google's code and UER-py: 200) */
+    int64_t extra_ids;     /* T5: sentinels behind the vocabulary; 0: as the files say, else 100; -1: none */
 } ae_tokenizer_options;
 
 /* Opens a tokenizer.json, a vocab.txt, a vocab.json with merges.txt, a folder that holds one of these (and perhaps
@@ -55,7 +56,13 @@ AE_API int ae_tokenizer_kind_count(void);
 AE_API const char *ae_tokenizer_kind_name(int i);  /* NULL outside 0..count-1 */
 AE_API const char *ae_tokenizer_kind_about(int i); /* one line */
 
-/* The kind of a tokenizer: a name of the list, or "custom". */
+/* The kinds that are opened from a SentencePiece model: "sentencepiece", "t5", "albert", "xlnet", "pegasus",
+ * "xlm-roberta", "mbart", "mbart50", "camembert", "bigbird", "llama", "marian". */
+AE_API int ae_tokenizer_piece_kind_count(void);
+AE_API const char *ae_tokenizer_piece_kind_name(int i);  /* NULL outside 0..count-1 */
+AE_API const char *ae_tokenizer_piece_kind_about(int i); /* one line */
+
+/* The kind of a tokenizer: a name of one of the lists, or "custom". */
 AE_API const char *ae_tokenizer_kind(const ae_tokenizer *t);
 
 /* A number that two tokenizers share only when they give the same ids: a hash of the JSON. */

@@ -34,6 +34,7 @@ struct ae_tokenizer {
     ae_matcher raw, normal; /* looked for in the text as given, and in the normalised text */
     ae_cutting cutting;
     bool byte_words; /* parts are words that the model takes as bytes */
+    bool mend_bytes; /* each broken byte is an U+FFFD of its own */
     ae_post plan;
     const ae_vocab *vocab;
     int32_t size;
@@ -50,6 +51,7 @@ typedef struct ae_tokens {
     size_t count, room;
     int32_t n_words;
     bool failed;
+    ae_strings *spelled; /* gets the normalised text of each token when it is not NULL */
 } ae_tokens;
 
 typedef struct ae_scratch {
@@ -69,9 +71,15 @@ ae_scratch *ae_scratch_of(ae_encoding *x, ae_err *e);
 int ae_tokenize(const ae_tokenizer *t, ae_scratch *s, const char *text, size_t bytes, bool keep_added,
                 ae_tokens *tokens, ae_err *e);
 
-/* A text as valid UTF-8: itself, or a copy in the scratch with U+FFFD for what is broken; then s->places holds for each
- * byte where it stood. NULL and e filled without memory or above 2^31 bytes. */
-const char *ae_mend_utf8(ae_scratch *s, const char *text, size_t *bytes, bool *mended, ae_err *e);
+/* The normalised text that each token of a text stands for, which for an unknown one is not its token; added to
+ * `spelled`. `x` lends its buffers. Returns 0, or -1 and e as ae_tokenizer_encode does. */
+int ae_tokenizer_spell(const ae_tokenizer *t, const char *text, size_t bytes, ae_encoding *x, ae_strings *spelled,
+                       ae_err *e);
+
+/* A text as valid UTF-8: itself, or a copy in the scratch with U+FFFD for what is broken, `each` byte of it or (as
+ * ae_utf8_broken has it) together; then s->places holds for each byte where it stood. NULL and e filled without memory
+ * or above 2^31 bytes. */
+const char *ae_mend_utf8(ae_scratch *s, const char *text, size_t *bytes, bool each, bool *mended, ae_err *e);
 
 /* Normalizes w->text. */
 void ae_normalize(const ae_tokenizer *t, ae_work *w);
@@ -80,6 +88,9 @@ void ae_normalize(const ae_tokenizer *t, ae_work *w);
 size_t ae_cut_next(const ae_cutting *c, const char *text, size_t end, size_t *start);
 
 int ae_matcher_build(ae_matcher *m, const ae_added *added, int count, bool normalized, ae_err *e);
+
+/* The longest added token at the front of a text that is not empty, or NULL. */
+const ae_added *ae_matcher_at(const ae_matcher *m, const char *text, size_t bytes);
 
 /* Added tokens in a text, one after the other: 1 with *start, *end, *id, or 0. Begin with *at and *done 0. */
 int ae_matcher_next(const ae_matcher *m, const char *text, size_t bytes, size_t *at, size_t *done, size_t *start,

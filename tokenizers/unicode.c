@@ -219,6 +219,22 @@ uint32_t ae_char_compose(uint32_t a, uint32_t b)
     return n == 1 ? (uint32_t)pair[0] : 0;
 }
 
+size_t ae_grapheme(const char *bytes, size_t length)
+{
+    utf8proc_int32_t state = 0;
+    uint32_t before = 0, c = 0;
+    size_t end = (size_t)ae_utf8_decode(bytes, &before);
+    while (end < length) {
+        size_t n = (size_t)ae_utf8_decode(bytes + end, &c);
+        if (utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)c, &state)) {
+            break;
+        }
+        end += n;
+        before = c;
+    }
+    return end;
+}
+
 int ae_char_lower(uint32_t c, uint32_t parts[2])
 {
     if (c == 0x130) { /* the one mapping of SpecialCasing.txt to several characters that needs no context */

@@ -57,6 +57,9 @@ int ae_char_combining(uint32_t c);
 /* The canonical composition of two characters, or 0. */
 uint32_t ae_char_compose(uint32_t a, uint32_t b);
 
+/* The bytes of the grapheme cluster at the front of valid UTF-8, length > 0 (Unicode standard annex 29, extended). */
+size_t ae_grapheme(const char *bytes, size_t length);
+
 /* The full lower-case mapping without context; the number of code points, 1 or 2. */
 int ae_char_lower(uint32_t c, uint32_t parts[2]);
 

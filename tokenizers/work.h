@@ -43,10 +43,12 @@ typedef struct ae_work {
     ae_pieces pieces, others;
     ae_made *made;
     size_t n_made, made_room;
-    uint32_t word;       /* of the next token that is made */
-    ae_word_cache parts; /* of a model's own */
-    bool begins;         /* the text is the beginning of a segment: of the text given, or behind an added token */
-    bool text_start;     /* and of the text given */
+    uint32_t word;          /* of the next token that is made */
+    ae_word_cache parts;    /* of a model's own */
+    bool begins;            /* the text is the beginning of a segment: of the text given, or behind an added token */
+    bool text_start;        /* and of the text given */
+    size_t start;           /* where it begins in the text given, after mending */
+    const uint32_t *places; /* of each byte of that: where it stood before broken bytes became U+FFFD; NULL: none did */
     struct {
         void *memory;
         size_t bytes;

@@ -41,6 +41,7 @@ breaches=$(awk '
         foreign[++n] = "^zlib\\.h"; door[n] = "^tensor/(zip|input)_file\\.c$"
         foreign[++n] = "^utf8proc\\.h"; door[n] = "^tokenizers/unicode\\.c$"
         foreign[++n] = "^onig[a-z]*\\.h"; door[n] = "^tokenizers/regex\\.c$"
+        foreign[++n] = "(^|/)(protobuf-c|piece_file\\.pb-c)\\.h"; door[n] = "^tokenizers/piece_file\\.c$"
         foreign[++n] = "^mpi\\.h"; door[n] = ""
     }
     function say(what) {

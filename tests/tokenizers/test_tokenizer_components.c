@@ -209,7 +209,10 @@ static void test_refused(void **state)
     (void)state;
     refuses(ae_normalizer_from_json, "{\"type\":\"BertNormaliser\"}",
             "normalizer: the type \"BertNormaliser\" is not known; did you mean \"BertNormalizer\"?");
-    refuses(ae_normalizer_from_json, "{\"type\":\"Precompiled\"}", "normalizer: the type \"Precompiled\" is not known");
+    refuses(ae_normalizer_from_json, "{\"type\":\"Precompile\"}",
+            "normalizer: the type \"Precompile\" is not known; did you mean \"Precompiled\"?");
+    refuses(ae_normalizer_from_json, "{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAA\"}",
+            "normalizer Precompiled: \"precompiled_charsmap\": 3 letters are not base64: a multiple of 4 is needed");
     refuses(ae_normalizer_from_json, "[1]", "normalizer: an object with a \"type\" is needed, not an array");
     refuses(ae_normalizer_from_json, "{}", "normalizer: ");
     refuses(ae_normalizer_from_json, "{\"type\":\"BertNormalizer\",\"lowercase\":3}", "normalizer BertNormalizer: ");

@@ -154,7 +154,7 @@ static void test_folder(void **state)
     ae_err e = {0};
     char path[256];
     assert_null(ae_tokenizer_open(folder, NULL, &e));
-    assert_message(&e, "there is no tokenizer.json, vocab.json or vocab.txt in this folder");
+    assert_message(&e, "there is no tokenizer.json, vocab.json, vocab.txt or SentencePiece model in this folder");
     e = (ae_err){0};
     assert_null(ae_tokenizer_open("no/such/file", NULL, &e));
     assert_message(&e, "no/such/file");
