@@ -144,6 +144,55 @@ AE_API int ae_tokenizer_encode(const ae_tokenizer *t, const char *text, size_t b
 AE_API int ae_tokenizer_encode_pair(const ae_tokenizer *t, const char *a, size_t a_bytes, const char *b, size_t b_bytes,
                                     const ae_encode_options *options, ae_encoding *out, ae_err *e);
 
+/* One text, or a pair. */
+typedef struct ae_text {
+    const char *a, *b; /* b NULL: there is one */
+    size_t a_bytes, b_bytes;
+} ae_text;
+
+typedef enum ae_padding {
+    AE_PAD_NONE,    /* rows are as long as their texts */
+    AE_PAD_LONGEST, /* all as long as the longest */
+    AE_PAD_LENGTH   /* as long as `length` says, or as the longest where that is longer (set max_length, too) */
+} ae_padding;
+
+typedef enum ae_side { AE_SIDE_OF_FILE, AE_SIDE_RIGHT, AE_SIDE_LEFT } ae_side;
+
+typedef struct ae_batch_options {
+    ae_encode_options encode;
+    ae_padding padding;
+    int64_t length;   /* of AE_PAD_LENGTH */
+    int64_t multiple; /* lengths of padded rows are rounded up to a multiple of this; 0: they are not */
+    ae_side side;     /* where padding stands; OF_FILE: as the tokenizer's section "padding" says, else right */
+    bool no_offsets;  /* starts, ends and words are not wanted */
+    int threads;      /* 0: as many as ae_threads() */
+} ae_batch_options;
+
+/* The tokens of many texts, row by row: row i is [offsets[i], offsets[i + 1]). Begin with all zero bytes and use it
+ * again: its memory grows and stays. */
+typedef struct ae_encoding_batch {
+    int64_t count, longest; /* rows; tokens of the longest with its padding */
+    int64_t *offsets;       /* count + 1 */
+    int64_t *lengths;       /* tokens of each row without padding */
+    int64_t *dropped;       /* tokens that truncation took away from each */
+    int32_t *ids;
+    uint8_t *mask;          /* 1 for a token, 0 for padding */
+    uint8_t *type_ids;      /* of padding: the section "padding"'s "pad_type_id", else 0 */
+    uint8_t *sequence;      /* as in ae_encoding; 255 for padding */
+    int64_t *starts, *ends; /* 0 and 0 for padding; these three are NULL or stale when they were not wanted */
+    int32_t *words;         /* -1 for padding */
+    int64_t capacity, row_capacity;
+    void *scratch; /* of the implementation: what the threads use */
+} ae_encoding_batch;
+
+AE_API void ae_encoding_batch_free(ae_encoding_batch *x); /* frees what it holds and zeroes it */
+
+/* Encodes texts side by side on threads; the result does not depend on their number. `options` NULL: all zero. Padding
+ * is the token that the section "padding" names, else the one of AE_TOKEN_PAD. Returns 0 or -1: as ae_tokenizer_encode,
+ * with the number of the first text that failed, from 0; padding without a token for it; a negative length. */
+AE_API int ae_tokenizer_encode_batch(const ae_tokenizer *t, const ae_text *texts, int64_t count,
+                                     const ae_batch_options *options, ae_encoding_batch *out, ae_err *e);
+
 /* Puts the special tokens of the post-processor around ids of one text (b NULL) or a pair, for builders of instances
  * that hold ids already: writes a_count + b_count + ae_tokenizer_special_count ids and type ids (may be NULL). */
 AE_API int64_t ae_tokenizer_special_count(const ae_tokenizer *t, bool pair);
