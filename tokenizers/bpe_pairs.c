@@ -121,6 +121,10 @@ static bool comes_before(const ae_bpe_pairs *p, const ae_bpe_entry *x, const ae_
         return x->count > y->count;
     }
     const ae_bpe_pair *s = &p->pairs[x->pair], *t = &p->pairs[y->pair];
+    int order = p->order && s != t ? p->order(p->self, s, t) : 0;
+    if (order) {
+        return order < 0;
+    }
     return s->a != t->a ? s->a < t->a : s->b < t->b;
 }
 

@@ -33,10 +33,13 @@ typedef struct ae_bpe_pairs {
     uint32_t n, capacity;
     uint32_t *slots; /* of the hash table: 1 + an index into `pairs`, 0 for none */
     uint32_t slot_count;
-    ae_bpe_entry *heap; /* the largest count first, among equals the smallest (a, b) */
+    ae_bpe_entry *heap; /* the largest count first */
     size_t heap_n, heap_capacity;
     uint32_t *touched; /* the pairs with something pending */
     size_t touched_n, touched_capacity;
+    /* Which of two pairs with equal counts comes first: below 0 the first; NULL: the one with the smaller (a, b). */
+    int (*order)(const void *self, const ae_bpe_pair *x, const ae_bpe_pair *y);
+    const void *self;
     bool failed; /* no memory */
 } ae_bpe_pairs;
 

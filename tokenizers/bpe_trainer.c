@@ -2,6 +2,7 @@
 
 #include "tensor/utf8_check.h"
 #include "tokenizers/bpe_pairs.h"
+#include "tokenizers/unicode.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@ typedef struct bpe_work {
     uint32_t *lengths;    /* (words->n) */
     int64_t *token_chars; /* by id: characters without prefix and suffix */
     int64_t token_capacity, merge_capacity;
-    ae_bytes spelling; /* of the token that is being made */
+    ae_bytes spelling;       /* of the token that is being made */
+    uint32_t *token_symbols; /* its characters; with rules alone */
 } bpe_work;
 
 static int no_memory(ae_err *e)
@@ -209,10 +211,25 @@ static int words_to_symbols(bpe_work *w, ae_err *e)
 
 static void change(bpe_work *w, int32_t a, int32_t b, int64_t by, uint32_t word)
 {
-    int64_t longest = w->options->max_token_length;
+    int64_t longest = w->options->rules ? w->options->rules->max_length : w->options->max_token_length;
     if (longest == 0 || w->token_chars[a] + w->token_chars[b] <= longest) {
         ae_bpe_pairs_change(&w->pairs, a, b, by, word);
     }
+}
+
+/* A pair of equals overlaps the next one in three equals. Hugging Face counts both, SentencePiece those that can be
+ * joined together: whether the last pair of equals between `first` and `last`, read in steps of 1 or -1 from `first` on
+ * as far as the same symbol stands, is one of them. */
+static bool pair_counts(const bpe_work *w, const int32_t *first, const int32_t *last, int step)
+{
+    int64_t n = 1;
+    if (!w->options->rules || first == last || first[step] != *first) {
+        return true;
+    }
+    for (const int32_t *s = first; s != last && s[step] == *first; s += step) {
+        n++;
+    }
+    return n % 2 == 0;
 }
 
 static int count_pairs(bpe_work *w, ae_err *e)
@@ -220,7 +237,9 @@ static int count_pairs(bpe_work *w, ae_err *e)
     for (int64_t i = 0; i < w->words->n; i++) {
         const int32_t *word = w->symbols + w->starts[i];
         for (uint32_t k = 0; k + 1 < w->lengths[i]; k++) {
-            change(w, word[k], word[k + 1], w->words->words[i].count, (uint32_t)i);
+            if (pair_counts(w, word + k + 1, word, -1)) {
+                change(w, word[k], word[k + 1], w->words->words[i].count, (uint32_t)i);
+            }
         }
     }
     ae_bpe_pairs_queue(&w->pairs);
@@ -228,7 +247,7 @@ static int count_pairs(bpe_work *w, ae_err *e)
 }
 
 /* Joins the pair wherever it stands in a word, from the left, and counts what its neighbours lose and gain. The count
- * of the pair itself stays, as in Hugging Face's trainer. */
+ * of the pair itself stays, as in Hugging Face's trainer; its turn is over. */
 static void merge_in_word(bpe_work *w, ae_bpe_merge m, uint32_t word)
 {
     int32_t *s = w->symbols + w->starts[word];
@@ -239,22 +258,27 @@ static void merge_in_word(bpe_work *w, ae_bpe_merge m, uint32_t word)
             s[kept] = s[i++];
             continue;
         }
-        if (kept > 0) {
+        s[kept] = m.a;
+        if (kept > 0 && pair_counts(w, s + kept, s, -1)) {
             change(w, s[kept - 1], m.a, -count, word);
+        }
+        if (i + 2 < n && pair_counts(w, s + i + 1, s + n - 1, 1)) {
+            change(w, m.b, s[i + 2], -count, word);
+        }
+        s[kept] = m.made;
+        if (kept > 0 && pair_counts(w, s + kept, s, -1)) {
             change(w, s[kept - 1], m.made, count, word);
         }
         if (i + 2 < n) {
-            change(w, m.b, s[i + 2], -count, word);
             change(w, m.made, s[i + 2], count, word);
         }
-        s[kept] = m.made;
         i += 2;
     }
     w->lengths[word] = kept;
 }
 
-/* The token that a pair becomes: the second's prefix is dropped. */
-static int32_t joined_token(bpe_work *w, int32_t a, int32_t b)
+/* Spells what a pair becomes: the second's prefix is dropped. */
+static void spell_joined(bpe_work *w, int32_t a, int32_t b)
 {
     size_t a_bytes, b_bytes, skip = w->options->prefix ? strlen(w->options->prefix) : 0;
     const char *text = ae_word_counts_text(&w->out->tokens, a, &a_bytes);
@@ -265,6 +289,11 @@ static int32_t joined_token(bpe_work *w, int32_t a, int32_t b)
         skip = 0;
     }
     ae_bytes_add(&w->spelling, text + skip, b_bytes - skip);
+}
+
+static int32_t joined_token(bpe_work *w, int32_t a, int32_t b)
+{
+    spell_joined(w, a, b);
     if (w->spelling.failed) {
         return -1;
     }
@@ -287,10 +316,61 @@ static bool append_merge(bpe_work *w, ae_bpe_merge merge)
     return true;
 }
 
+/* SentencePiece's order of pairs that are equally frequent. */
+static int shorter_first(const void *self, const ae_bpe_pair *x, const ae_bpe_pair *y)
+{
+    const bpe_work *w = self;
+    const ae_word_counts *tokens = &w->out->tokens;
+    int64_t n = w->token_chars[x->a] + w->token_chars[x->b], m = w->token_chars[y->a] + w->token_chars[y->b];
+    if (n != m) {
+        return n < m ? -1 : 1;
+    }
+    const int32_t ids[2][2] = {{x->a, x->b}, {y->a, y->b}};
+    const char *text[2] = {NULL, NULL};
+    size_t left[2] = {0, 0};
+    int half[2] = {0, 0};
+    for (;;) {
+        for (int i = 0; i < 2; i++) {
+            if (left[i] == 0 && half[i] < 2) {
+                text[i] = ae_word_counts_text(tokens, ids[i][half[i]++], &left[i]);
+            }
+        }
+        size_t same = left[0] < left[1] ? left[0] : left[1];
+        int order = same > 0 ? memcmp(text[0], text[1], same) : (left[0] > 0) - (left[1] > 0);
+        if (order != 0 || same == 0) {
+            return order;
+        }
+        for (int i = 0; i < 2; i++) {
+            text[i] += same;
+            left[i] -= same;
+        }
+    }
+}
+
+/* Whether what a pair spells is a token that may be made. */
+static bool may_be_joined(bpe_work *w, const ae_bpe_pair *pair)
+{
+    const ae_piece_rules *rules = w->options->rules;
+    if (!rules) {
+        return true;
+    }
+    uint32_t *chars = w->token_symbols;
+    size_t n = 0;
+    spell_joined(w, pair->a, pair->b);
+    for (size_t at = 0; at < w->spelling.length && n < (size_t)rules->max_length; n++) {
+        at += (size_t)ae_utf8_decode(w->spelling.data + at, &chars[n]);
+    }
+    return ae_piece_allowed(rules, chars, n) &&
+           ae_word_counts_find(&w->out->tokens, w->spelling.data, w->spelling.length) < 0;
+}
+
 static bool merge_entry(bpe_work *w, const ae_bpe_entry *entry)
 {
-    const ae_bpe_pair *pair = &w->pairs.pairs[entry->pair];
+    ae_bpe_pair *pair = &w->pairs.pairs[entry->pair];
     ae_bpe_merge merge = {.a = pair->a, .b = pair->b};
+    if (!may_be_joined(w, pair)) {
+        return !w->spelling.failed;
+    }
     merge.made = joined_token(w, merge.a, merge.b);
     if (merge.made < 0 || !append_merge(w, merge)) {
         return false;
@@ -333,11 +413,25 @@ static int merge_pairs(bpe_work *w, ae_err *e)
     return report(w, e);
 }
 
+/* What SentencePiece's way takes besides. */
+static int begin_pieces(bpe_work *w, ae_err *e)
+{
+    const ae_piece_rules *rules = w->options->rules;
+    if (!rules) {
+        return 0;
+    }
+    w->pairs.order = shorter_first;
+    w->pairs.self = w;
+    w->token_symbols = malloc((size_t)rules->max_length * sizeof *w->token_symbols);
+    return w->token_symbols ? 0 : no_memory(e);
+}
+
 int ae_bpe_train(const ae_word_counts *words, const ae_bpe_options *options, ae_bpe_result *out, ae_err *e)
 {
     bpe_work w = {.words = words, .options = options, .out = out};
     *out = (ae_bpe_result){0};
-    int status = begin_vocabulary(&w, e);
+    int status = begin_pieces(&w, e);
+    status = status == 0 ? begin_vocabulary(&w, e) : -1;
     status = status == 0 ? words_to_symbols(&w, e) : -1;
     status = status == 0 ? count_pairs(&w, e) : -1;
     status = status == 0 ? merge_pairs(&w, e) : -1;
@@ -346,6 +440,7 @@ int ae_bpe_train(const ae_word_counts *words, const ae_bpe_options *options, ae_
     free(w.starts);
     free(w.lengths);
     free(w.token_chars);
+    free(w.token_symbols);
     ae_bytes_free(&w.spelling);
     if (status) {
         ae_bpe_result_free(out);

@@ -151,13 +151,17 @@ void ae_word_counts_free(ae_word_counts *w)
 
 /* ---- orders ------------------------------------------------------------------------------------------------------ */
 
-static int by_bytes(const void *a, const void *b, void *table)
+int ae_word_counts_compare(const ae_word_counts *w, int64_t i, int64_t k)
 {
-    const ae_word_counts *w = table;
-    const ae_counted_word *x = &w->words[*(const int64_t *)a], *y = &w->words[*(const int64_t *)b];
+    const ae_counted_word *x = &w->words[i], *y = &w->words[k];
     size_t shorter = x->bytes < y->bytes ? x->bytes : y->bytes;
     int order = shorter ? memcmp(w->text.data + x->at, w->text.data + y->at, shorter) : 0;
     return order ? order : (x->bytes > y->bytes) - (x->bytes < y->bytes);
+}
+
+static int by_bytes(const void *a, const void *b, void *table)
+{
+    return ae_word_counts_compare(table, *(const int64_t *)a, *(const int64_t *)b);
 }
 
 static int by_falling_count(const void *a, const void *b, void *table)

@@ -36,6 +36,9 @@ void ae_word_counts_merge(ae_word_counts *into, const ae_word_counts *from);
 /* Forgets the words and keeps the memory. */
 void ae_word_counts_clear(ae_word_counts *w);
 
+/* The order of two words' bytes: below, at or above 0. */
+int ae_word_counts_compare(const ae_word_counts *w, int64_t i, int64_t k);
+
 /* Numbers of the words in an order that does not depend on how they came: bytewise, or by falling count and bytewise
  * among equals. malloc'ed, the caller's; NULL without memory. */
 int64_t *ae_word_counts_order(const ae_word_counts *w, bool by_count);
