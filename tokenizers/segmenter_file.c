@@ -137,7 +137,7 @@ static int read_line(ae_segmenter *s, field text, ae_segments *cut, ae_err *e)
 
 static int read_lines(ae_segmenter *s, const ae_bytes *text, ae_err *e)
 {
-    const char *p = text->data, *end = p + text->length;
+    const char *p = text->length > 0 ? text->data : "", *end = p + text->length;
     ae_segments cut = {0};
     int status = 0;
     if (text->length >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0) {
