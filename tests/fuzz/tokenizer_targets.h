@@ -200,7 +200,10 @@ static inline void fuzz_vocab(const uint8_t *data, size_t size)
 /* ---- tokenizers that are known --------------------------------------------------------------------------------------- */
 
 /* Those of real vocabularies, in the folder of the golden cases. */
-static const char *const fuzz_golden[] = {"tok_bert_cased", "tok_bert_uncased", "tok_gpt1", "tok_gpt2", "tok_roberta"};
+static const char *const fuzz_golden[] = {
+    "tok_albert", "tok_bert_cased", "tok_bert_uncased", "tok_gpt1",
+    "tok_gpt2",   "tok_roberta",    "tok_spm_bpe",      "tok_spm_unigram_bytefallback",
+    "tok_t5",     "tok_xlnet"};
 enum { FUZZ_KNOWN = FUZZ_TOKENIZERS + sizeof fuzz_golden / sizeof *fuzz_golden };
 
 /* Number i of FUZZ_KNOWN; made once, and stays. */

@@ -33,39 +33,21 @@ static inline void replace_all(char *text, size_t *bytes, const char *from, cons
     text[out] = '\0';
 }
 
-/* Takes blanks of all kinds off both ends, and what parts one spelling of a thing from another: U+2581 for a blank, the
- * two small sigmas, of which the end of the word decides. */
+/* Takes blanks off both ends, and what parts one spelling of a thing from another: U+2581 for a blank, the two small
+ * sigmas, of which the end of the word decides. */
 static inline void plain_text(ae_bytes *b)
 {
-    uint32_t c = 0;
-    size_t start = 0, end = b->length;
     if (b->length == 0) {
         return;
     }
-    if (!ae_utf8_is_valid(b->data, b->length)) { /* part of a character: bytes, of which blanks may be at the ends */
-        size_t blanks = strspn(b->data, " ");
-        memmove(b->data, b->data + blanks, b->length - blanks + 1);
-        for (b->length -= blanks; b->length > 0 && b->data[b->length - 1] == ' '; b->length--) {
-        }
-        b->data[b->length] = '\0';
-        return;
+    if (ae_utf8_is_valid(b->data, b->length)) { /* else part of a character */
+        replace_all(b->data, &b->length, BLOCK, " ");
+        replace_all(b->data, &b->length, "\xcf\x82", "\xcf\x83");
     }
-    replace_all(b->data, &b->length, BLOCK, " ");
-    replace_all(b->data, &b->length, "\xcf\x82", "\xcf\x83");
-    for (end = b->length; start < end && ae_utf8_decode(b->data + start, &c) && ae_char_flags(c) & AE_CHAR_SPACE;) {
-        start += (size_t)ae_utf8_decode(b->data + start, &c);
+    size_t blanks = strspn(b->data, " ");
+    memmove(b->data, b->data + blanks, b->length - blanks + 1);
+    for (b->length -= blanks; b->length > 0 && b->data[b->length - 1] == ' '; b->length--) {
     }
-    for (size_t last = end; last > start;) {
-        for (last--; last > start && ((unsigned char)b->data[last] & 0xc0) == 0x80; last--) {
-        }
-        ae_utf8_decode(b->data + last, &c);
-        if (!(ae_char_flags(c) & AE_CHAR_SPACE)) {
-            break;
-        }
-        end = last;
-    }
-    memmove(b->data, b->data + start, end - start);
-    b->length = end - start;
     b->data[b->length] = '\0';
 }
 
@@ -129,7 +111,7 @@ static inline void normal_slice(offset_checker *k, const char *text, size_t byte
     bool mended = false;
     k->slice.length = 0;
     if (form != SLICE_RAW && (k->t->normalizer.row || !k->valid)) {
-        text = ae_mend_utf8(&k->scratch, text, &bytes, &mended, NULL);
+        text = ae_mend_utf8(&k->scratch, text, &bytes, k->t->mend_bytes, &mended, NULL);
     }
     if (form == SLICE_RAW || !k->t->normalizer.row) {
         ae_bytes_add(&k->slice, text, bytes);
@@ -166,7 +148,7 @@ static inline bool equals(offset_checker *k, const char *text, size_t bytes, boo
 /* Bytes of the first and of the last character. */
 static inline size_t first_bytes(const char *text, size_t bytes)
 {
-    size_t n = 1;
+    size_t n = bytes > 0;
     while (n < bytes && ((unsigned char)text[n] & 0xc0) == 0x80) {
         n++;
     }
@@ -182,6 +164,22 @@ static inline size_t last_bytes(const char *text, size_t bytes)
     return n;
 }
 
+/* The text without blanks of all kinds at its ends, which some added tokens take in. */
+static inline const char *bare(const char *text, size_t *bytes)
+{
+    uint32_t c = 0;
+    while (*bytes > 0 && ae_utf8_decode(text, &c) && ae_char_flags(c) & AE_CHAR_SPACE) {
+        size_t n = first_bytes(text, *bytes);
+        text += n;
+        *bytes -= n;
+    }
+    while (*bytes > 0 && ae_utf8_decode(text + *bytes - last_bytes(text, *bytes), &c) &&
+           ae_char_flags(c) & AE_CHAR_SPACE) {
+        *bytes -= last_bytes(text, *bytes);
+    }
+    return text;
+}
+
 /* Whether token i of an encoding stands where it says. */
 static inline bool offset_holds(offset_checker *k, const char *text, const ae_encoding *x, int64_t i)
 {
@@ -191,14 +189,26 @@ static inline bool offset_holds(offset_checker *k, const char *text, const ae_en
     if (x->ids[i] == unknown) {
         return bytes > 0;
     }
+    bool added = k->t->flags[x->ids[i]] & AE_FLAG_ADDED;
+    slice = added && ae_utf8_is_valid(slice, bytes) ? bare(slice, &bytes) : slice;
     k->want.length = 0;
     spelled(k->t, x->ids[i], &k->want);
     plain_text(&k->want);
-    if (k->want.length == 0 || equals(k, slice, bytes, k->t->flags[x->ids[i]] & AE_FLAG_ADDED)) {
+    if (k->want.length == 0 || equals(k, slice, bytes, added)) {
         return true;
     }
-    if (bytes == 0 || !holds(k, slice, bytes)) {
+    if (!ae_utf8_is_valid(slice, bytes) && memmem("\xef\xbf\xbd", 3, k->want.data, k->want.length)) {
+        return true; /* what is broken stands for U+FFFD, whatever the normalizer makes of that */
+    }
+    if (bytes == 0 || !k->t->normalizer.row || !holds(k, slice, bytes)) {
         return false;
+    }
+    if (first_bytes(k->slice.data, k->slice.length) == k->slice.length) {
+        return true; /* all of it is one character, of which the token is a byte */
+    }
+    for (; bytes > 0 && *slice == ' '; slice++, bytes--) {
+    }
+    for (; bytes > 0 && slice[bytes - 1] == ' '; bytes--) {
     }
     size_t first = first_bytes(slice, bytes), last = last_bytes(slice, bytes);
     return (bytes == first || !holds(k, slice + first, bytes - first)) &&

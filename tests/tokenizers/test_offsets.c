@@ -59,7 +59,9 @@ static int run_tool(const char *path, const char *texts_path, int64_t shown)
     return breaches > 0;
 }
 
-static const char *const golden[] = {"tok_bert_cased", "tok_bert_uncased", "tok_gpt1", "tok_gpt2", "tok_roberta"};
+static const char *const golden[] = {"tok_albert", "tok_bert_cased", "tok_bert_uncased", "tok_gpt1",
+                                     "tok_gpt2",   "tok_roberta",    "tok_spm_bpe",      "tok_spm_unigram_bytefallback",
+                                     "tok_t5",     "tok_xlnet"};
 enum { GOLDEN = sizeof golden / sizeof *golden };
 
 static void texts_of_the_cases(void **state)
