@@ -3,12 +3,26 @@
 
 #include <stdlib.h>
 
+/* What decoders get for an id. An added token that is looked for in normalised text is spelled so, as Hugging Face's
+ * library has it: decoders undo what normalizers did. */
+static const char *spelling(const ae_tokenizer *t, int32_t id, size_t *bytes)
+{
+    bool known = id >= 0 && id < t->size;
+    for (int i = 0; i < t->n_added && known && t->flags[id] & AE_FLAG_ADDED; i++) {
+        if (t->added[i].id == id) {
+            *bytes = t->added[i].pattern_bytes;
+            return t->added[i].pattern;
+        }
+    }
+    return ae_tokenizer_token(t, id, bytes);
+}
+
 /* The strings of the ids; -1 for an id without one. */
 static int gather(const ae_tokenizer *t, const int32_t *ids, int64_t count, bool skip_special, ae_strings *s, ae_err *e)
 {
     for (int64_t i = 0; i < count && !s->failed; i++) {
         size_t bytes = 0;
-        const char *token = ae_tokenizer_token(t, ids[i], &bytes);
+        const char *token = spelling(t, ids[i], &bytes);
         if (!token) {
             return ae_err_set(e, AE_E_VALUE, "the id %d at place %lld has no token; the vocabulary has %d", (int)ids[i],
                               (long long)i, (int)t->size);

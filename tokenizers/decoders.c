@@ -137,7 +137,7 @@ static void word_piece_apply(const void *self, const ae_strings *in, ae_strings 
     for (size_t i = 0; i < in->count && !out->failed; i++) {
         const char *bytes = in->bytes + in->at[i].offset;
         size_t length = in->at[i].length;
-        bool goes_on = i > 0 && begins_with(bytes, length, d->prefix, prefix);
+        bool goes_on = i > 0 && (prefix == 0 || begins_with(bytes, length, d->prefix, prefix));
         ae_strings_add(out, i > 0 && !goes_on ? " " : "", i > 0 && !goes_on);
         ae_strings_extend(out, bytes + (goes_on ? prefix : 0), length - (goes_on ? prefix : 0));
         if (d->cleanup) {

@@ -158,11 +158,6 @@ static void *make(const ae_json *object, ae_vocab *vocab, ae_merges merges, ae_e
         return NULL;
     }
     m->unknown = m->unknown_token ? ae_vocab_find(vocab, m->unknown_token, strlen(m->unknown_token)) : -1;
-    if (m->unknown_token && m->unknown < 0 && vocab->used > 0) {
-        ae_err_set(e, AE_E_MISSING, "the unknown token \"%.60s\" is not in the vocabulary", m->unknown_token);
-        release(m);
-        return NULL;
-    }
     fill_direct(m);
     return m;
 }
@@ -287,8 +282,9 @@ static int to_json(const void *self, ae_json *object)
 
 /* ---- encoding ------------------------------------------------------------------------------------------------------ */
 
-/* The characters of a word as symbols; what has no id becomes bytes, or unknown, or vanishes. */
-static size_t begin(const bpe *m, const char *word, size_t bytes, ae_symbol *s)
+/* The characters of a word as symbols; what has no id becomes bytes, or unknown, or vanishes. Files
+ * may name an unknown token that is not in their vocabulary, where bytes are never unknown. */
+static size_t begin(const bpe *m, const char *word, size_t bytes, ae_symbol *s, ae_work *w)
 {
     size_t n = 0;
     bool unknown = false; /* the last symbol is an unknown one that more may be joined to */
@@ -317,6 +313,8 @@ static size_t begin(const bpe *m, const char *word, size_t bytes, ae_symbol *s)
         } else if (m->unknown >= 0) {
             s[n++] = (ae_symbol){.id = m->unknown, .start = (uint32_t)i, .end = (uint32_t)(i + size)};
             unknown = true;
+        } else if (m->unknown_token) {
+            ae_work_miss(w, word + i, size);
         }
         i += size;
     }
@@ -334,7 +332,7 @@ static void encode(const void *self, const char *word, size_t bytes, ae_work *w)
         }
     }
     ae_symbol *s = ae_work_room(w, 1, bytes * sizeof *s);
-    size_t n = s ? ae_merge_symbols(&m->table, s, begin(m, word, bytes, s), NULL, w) : 0;
+    size_t n = s ? ae_merge_symbols(&m->table, s, begin(m, word, bytes, s, w), NULL, w) : 0;
     for (size_t i = 0; i < n; i++) {
         ae_work_make(w, s[i].id, s[i].start, s[i].end);
     }

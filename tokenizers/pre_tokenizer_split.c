@@ -408,6 +408,15 @@ static void cutting_sequence(const void *self, ae_cutting *c)
     if (s->count > 1 && c->cut != AE_CUT_WORDS) {
         c->cut = c->cut == AE_CUT_BLANKS ? AE_CUT_BLANKS : AE_CUT_NONE;
     }
+    for (int i = 1; i < s->count; i++) { /* one that puts a blank in front puts it in front of every piece */
+        const ae_pre_tokenizer_row *row = (const ae_pre_tokenizer_row *)s->items[i].row;
+        ae_cutting later = {0};
+        if (row->cutting) {
+            row->cutting(s->items[i].self, &later);
+        }
+        c->first_apart = c->first_apart || later.first_apart;
+        c->cut = later.first_apart ? AE_CUT_NONE : c->cut;
+    }
 }
 
 const ae_pre_tokenizer_row ae_pre_tokenizer_sequence = {

@@ -189,6 +189,53 @@ static void test_paths_agree(void **state)
                              "\"add_prefix_space\":true}," MODEL "}"));
 }
 
+static void spells(const char *tokenizer, const char *text, const char *want)
+{
+    ae_tokenizer *t = good_text(tokenizer);
+    ae_encoding x = {0};
+    encode_text(t, text, NULL, &x);
+    assert_spelled(t, &x, want);
+    ae_encoding_free(&x);
+    ae_tokenizer_free(t);
+}
+
+/* A blank is put in front of every piece, the first word of a text or not. */
+static void test_blank_in_front_of_pieces(void **state)
+{
+    (void)state;
+#define SPACED                                                                                                         \
+    "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"WhitespaceSplit\"},{\"type\":\"ByteLevel\","                \
+    "\"add_prefix_space\":true}]}"
+#define WORDS                                                                                                          \
+    "\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"u\":0,\"\xc4\xa0"                                                  \
+    "a\":1,\"a\":2,\"\xc4\xa0.\":3},\"unk_token\":\"u\"}"
+    spells("{\"pre_tokenizer\":" SPACED "," WORDS "}", "a a .",
+           "\xc4\xa0"
+           "a \xc4\xa0"
+           "a \xc4\xa0.");
+    spells("{\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"BertPreTokenizer\"}," SPACED
+           "]}," WORDS "}",
+           "a.a",
+           "\xc4\xa0"
+           "a \xc4\xa0. \xc4\xa0"
+           "a");
+}
+
+/* An unknown token that is not in the vocabulary is missed when it is needed. */
+static void test_unknown_token_missing(void **state)
+{
+    (void)state;
+    ae_tokenizer *t = good_text("{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[],\"unk_token\":\"\"}}");
+    ae_encoding x = {0};
+    ae_err e = {0};
+    encode_text(t, "aa", NULL, &x);
+    assert_int_equal(x.count, 2);
+    assert_int_equal(ae_tokenizer_encode(t, "ab", 2, NULL, &x, &e), -1);
+    assert_message(&e, "\"b\" is not in the vocabulary, and it has no unknown token");
+    ae_encoding_free(&x);
+    ae_tokenizer_free(t);
+}
+
 /* More different words than the cache holds. */
 static void test_cache_begins_anew(void **state)
 {
@@ -623,6 +670,13 @@ static void test_decode(void **state)
     assert_string_equal(text, "");
     assert_int_equal(bytes, 0);
     free(text);
+    ae_tokenizer *folded = good_text("{\"added_tokens\":[{\"id\":1,\"content\":\"ADD\",\"normalized\":true}],"
+                                     "\"normalizer\":{\"type\":\"Lowercase\"},\"model\":{\"type\":\"WordLevel\","
+                                     "\"vocab\":{\"[UNK]\":0},\"unk_token\":\"[UNK]\"}}");
+    text = ae_tokenizer_decode(folded, (const int32_t[]){1, 0}, 2, false, NULL, &e);
+    assert_string_equal(text, "add [UNK]"); /* as it is looked for */
+    free(text);
+    ae_tokenizer_free(folded);
     static const int32_t outside[] = {3, 12}, negative[] = {-1};
     assert_null(ae_tokenizer_decode(t, outside, 2, false, NULL, &e));
     assert_int_equal(e.code, AE_E_VALUE);
@@ -848,6 +902,8 @@ int main(void)
         cmocka_unit_test(test_trimmed_offsets),
         cmocka_unit_test(test_offsets_and_words_of_a_pair),
         cmocka_unit_test(test_paths_agree),
+        cmocka_unit_test(test_blank_in_front_of_pieces),
+        cmocka_unit_test(test_unknown_token_missing),
         cmocka_unit_test(test_cache_begins_anew),
         cmocka_unit_test(test_scratch_changes_hands),
         cmocka_unit_test(test_merges),
