@@ -162,6 +162,9 @@ bool ae_is_ascii_punctuation(uint32_t c);
 /* What marks a token of a model BPE as the end of a word, or "". */
 const char *ae_bpe_suffix(const void *self);
 
+/* The name of the rules of a normalizer EnglishWords. */
+const char *ae_english_rules(const void *self);
+
 /* The end of the next piece by GPT-2's pattern; bytes are valid UTF-8, length > 0. */
 size_t ae_gpt2_piece(const char *bytes, size_t length);
 
@@ -175,8 +178,9 @@ size_t ae_gpt2_piece(const char *bytes, size_t length);
     ROW(nfkc)                                                                                                          \
     ROW(nfkd)                                                                                                          \
     ROW(lowercase)                                                                                                     \
-    ROW(strip_accents) ROW(strip) ROW(replace) ROW(prepend) ROW(nmt) ROW(byte_level) ROW(sentencepiece)                \
-        ROW(precompiled) ROW(piece_text)
+    ROW(strip_accents)                                                                                                 \
+    ROW(strip) ROW(replace) ROW(prepend) ROW(nmt) ROW(byte_level) ROW(sentencepiece) ROW(precompiled) ROW(piece_text)  \
+        ROW(english_words)
 
 #define AE_PRE_TOKENIZERS(ROW)                                                                                         \
     ROW(sequence)                                                                                                      \

@@ -17,6 +17,9 @@ static const char *const clip_special[] = {"<|startoftext|>", "<|endoftext|>", N
 static const char *const whisper_special[] = {"<|endoftext|>",  "<|startoftranscript|>", "<|translate|>",
                                               "<|transcribe|>", "<|startoflm|>",         "<|startofprev|>",
                                               "<|nospeech|>",   "<|notimestamps|>",      NULL};
+static const char *const infersent_special[] = {"<pad>", "<unk>", "<s>", "</s>", NULL};
+static const char *const skip_thoughts_special[] = {"<eos>", "UNK", NULL};
+static const char *const cove_special[] = {"<blank>", "<unk>", "<s>", "</s>", NULL};
 static const char *const no_special[] = {NULL};
 
 #define BERT_FRAME "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",0],\"cls\":[\"[CLS]\",0]}"
@@ -31,6 +34,10 @@ static const char *const no_special[] = {NULL};
 #define LETTERS                                                                                                        \
     "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[\\\\s\\\\S]\"},\"behavior\":\"Isolated\","        \
     "\"invert\":false},\"decoder\":{\"type\":\"Fuse\"}"
+
+#define WORDS(unknown) "\"decoder\":null,\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"" unknown "\"}"
+#define ENGLISH(rules)                                                                                                 \
+    "\"normalizer\":{\"type\":\"EnglishWords\",\"rules\":" rules "},\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}"
 
 static const ae_kind kinds[] = {
     {.name = "bert",
@@ -121,8 +128,41 @@ static const ae_kind kinds[] = {
      .prefix = "",
      .suffix = "",
      .special = bert_special,
-     .components = "{\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}," BERT_FRAME
-                   ",\"decoder\":null,\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"[UNK]\"}}"},
+     .components =
+         "{\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}," BERT_FRAME "," WORDS("[UNK]") "}"},
+    {.name = "simple",
+     .about = "English words: letters and digits with ' . , inside, every other mark a word of its own",
+     .learning = AE_LEARN_WORDS,
+     .prefix = "",
+     .suffix = "",
+     .special = bert_special,
+     .components = "{\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":["
+                   "{\"type\":\"WhitespaceSplit\"},{\"type\":\"Split\",\"pattern\":{\"Regex\":"
+                   "\"[\\\\p{L}\\\\p{M}\\\\p{N}]+(?:(?:(?<=\\\\p{N})[.,](?=\\\\p{N})|['\xe2\x80\x99](?=\\\\p{L}))"
+                   "[\\\\p{L}\\\\p{M}\\\\p{N}]+)*|[^\\\\s\\\\p{L}\\\\p{M}\\\\p{N}]\"},\"behavior\":\"Isolated\","
+                   "\"invert\":false}]}," BERT_FRAME "," WORDS("[UNK]") "}"},
+    {.name = "treebank",
+     .about = "InferSent: words by the Penn Treebank's script, a sentence a line, between <s> and </s>",
+     .learning = AE_LEARN_WORDS,
+     .prefix = "",
+     .suffix = "",
+     .special = infersent_special,
+     .components = "{" ENGLISH("\"treebank\"") ",\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"</s>\",0],"
+                                               "\"cls\":[\"<s>\",0]}," WORDS("<unk>") "}"},
+    {.name = "nltk",
+     .about = "skip-thoughts: words by NLTK's word_tokenize of one sentence",
+     .learning = AE_LEARN_WORDS,
+     .prefix = "",
+     .suffix = "",
+     .special = skip_thoughts_special,
+     .components = "{" ENGLISH("\"nltk\"") ",\"post_processor\":null," WORDS("UNK") "}"},
+    {.name = "moses",
+     .about = "CoVe: words by Moses's tokenizer for English, not escaped, in small letters",
+     .learning = AE_LEARN_WORDS,
+     .prefix = "",
+     .suffix = "",
+     .special = cove_special,
+     .components = "{" ENGLISH("\"moses\",\"lowercase\":true") ",\"post_processor\":null," WORDS("<unk>") "}"},
     {.name = "plain",
      .about = "every character is a token, blanks and line ends too: the text comes back as it was",
      .learning = AE_LEARN_WORDS,
@@ -153,7 +193,7 @@ const char *ae_tokenizer_kind_about(int i)
 const ae_kind *ae_kind_find(const char *name, ae_err *e)
 {
     const char *names[KINDS];
-    char list[256] = "";
+    char list[512] = "";
     for (int i = 0; i < KINDS; i++) {
         if (strcmp(kinds[i].name, name) == 0) {
             return &kinds[i];
@@ -176,6 +216,16 @@ static const char *byte_kind(const ae_tokenizer *t)
     return t->post.row == &ae_post_roberta.row ? "roberta" : transcript ? "whisper" : "gpt2";
 }
 
+/* The rules of a normalizer EnglishWords, alone or at the end of several; NULL when there is none. */
+static const char *english_rules(const ae_component *normalizer)
+{
+    if (normalizer->row == &ae_normalizer_english_words.row) {
+        return ae_english_rules(normalizer->self);
+    }
+    const ae_sequence *s = normalizer->row == &ae_normalizer_sequence.row ? normalizer->self : NULL;
+    return s && s->count > 0 ? english_rules(&s->items[s->count - 1]) : NULL;
+}
+
 /* By what tells the kinds apart: the model, the pre-tokenizer, the frame. */
 const ae_kind *ae_kind_of(const ae_tokenizer *t)
 {
@@ -191,7 +241,10 @@ const ae_kind *ae_kind_of(const ae_tokenizer *t)
                t->post.row == &ae_post_roberta.row) {
         name = "clip";
     } else if (model == &ae_model_word_level.row && pre == &ae_pre_tokenizer_whitespace_split.row) {
-        name = "space";
+        const char *rules = english_rules(&t->normalizer);
+        name = rules ? rules : "space";
+    } else if (model == &ae_model_word_level.row && pre == &ae_pre_tokenizer_sequence.row) {
+        name = "simple";
     } else if (model == &ae_model_word_level.row && t->decoder.row == &ae_decoder_fuse.row) {
         name = t->post.row || t->normalizer.row ? "char" : "plain";
     }
@@ -219,6 +272,12 @@ static int edit_bert(const ae_tokenizer_options *o, ae_json *normalizer)
         result |= ae_json_set_bool(normalizer, "handle_chinese_chars", o->split_chinese > 0);
     }
     return result;
+}
+
+/* Letters become small after the rules, which tell words by capitals; accents go before them. */
+static int edit_english(const ae_tokenizer_options *o, ae_json *normalizer)
+{
+    return o->lower_case ? ae_json_set_bool(normalizer, "lowercase", o->lower_case > 0) : 0;
 }
 
 static ae_json *component(const char *type)
@@ -261,6 +320,11 @@ int ae_options_apply(const ae_tokenizer_options *o, ae_json *tokenizer, ae_err *
     if (strcmp(type_of(normalizer), "BertNormalizer") == 0) {
         ae_json *copy = ae_json_copy(normalizer);
         result = copy ? edit_bert(o, copy) | ae_json_set(tokenizer, "normalizer", copy) : -1;
+    } else if (strcmp(type_of(normalizer), "EnglishWords") == 0) {
+        ae_json *copy = ae_json_copy(normalizer);
+        const ae_tokenizer_options accents = {.strip_accents = o->strip_accents};
+        result = copy ? edit_english(o, copy) | ae_json_set(tokenizer, "normalizer", copy) : -1;
+        result |= edit_other(&accents, tokenizer);
     } else {
         result = edit_other(o, tokenizer);
     }

@@ -200,6 +200,16 @@ ae_script ae_unicode_script(uint32_t c)
     return low < n_script_ranges && script_ranges[low].from <= c ? script_ranges[low].script : AE_SCRIPT_NONE;
 }
 
+bool ae_unicode_alphabetic(uint32_t c)
+{
+    return ONIGENC_IS_CODE_CTYPE(ONIG_ENCODING_UTF8, c, ONIGENC_CTYPE_ALPHA);
+}
+
+bool ae_unicode_lowercase(uint32_t c)
+{
+    return ONIGENC_IS_CODE_CTYPE(ONIG_ENCODING_UTF8, c, ONIGENC_CTYPE_LOWER);
+}
+
 /* ---- expressions ------------------------------------------------------------------------------------------------------ */
 
 /* Oniguruma's tables, once a process: its own functions for it know no threads. */

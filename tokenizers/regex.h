@@ -32,6 +32,10 @@ typedef enum ae_script {
 
 ae_script ae_unicode_script(uint32_t c);
 
+/* The properties Alphabetic and Lowercase. */
+bool ae_unicode_alphabetic(uint32_t c);
+bool ae_unicode_lowercase(uint32_t c);
+
 /* The matches in a text, one after the other. */
 typedef struct ae_regex_walk {
     const ae_regex *regex;

@@ -157,10 +157,10 @@ static int read_added_list(ae_tokenizer *t, const ae_json *list, ae_err *e)
 
 /* The names that families give to a role, the first that is there counts. */
 static const char *const role_names[AE_TOKEN_ROLES][5] = {
-    [AE_TOKEN_PAD] = {"[PAD]", "<pad>"},
+    [AE_TOKEN_PAD] = {"[PAD]", "<pad>", "<blank>"},
     [AE_TOKEN_UNKNOWN] = {"[UNK]", "<unk>"},
     [AE_TOKEN_CLS] = {"[CLS]", "<cls>", "<s>", "<|startoftext|>", "<|endoftext|>"},
-    [AE_TOKEN_SEP] = {"[SEP]", "<sep>", "</s>", "<|endoftext|>"},
+    [AE_TOKEN_SEP] = {"[SEP]", "<sep>", "</s>", "<|endoftext|>", "<eos>"},
     [AE_TOKEN_MASK] = {"[MASK]", "<mask>"},
 };
 

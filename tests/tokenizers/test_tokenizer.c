@@ -690,9 +690,8 @@ static void test_decode(void **state)
 static void test_kinds(void **state)
 {
     (void)state;
-    assert_int_equal(ae_tokenizer_kind_count(), 9);
     assert_null(ae_tokenizer_kind_name(-1));
-    assert_null(ae_tokenizer_kind_about(9));
+    assert_null(ae_tokenizer_kind_about(ae_tokenizer_kind_count()));
     ae_err e = {0};
     for (int i = 0; i < ae_tokenizer_kind_count(); i++) { /* without a vocabulary they split, and know themselves */
         ae_kind_parts parts = {.kind = ae_kind_find(ae_tokenizer_kind_name(i), &e)};
@@ -707,7 +706,7 @@ static void test_kinds(void **state)
     }
     assert_null(ae_kind_find("brt", &e));
     assert_message(&e, "there is no tokenizer kind \"brt\"; did you mean \"bert\"?; kinds: bert, gpt1, gpt2, roberta, "
-                       "clip, whisper, char, space, plain");
+                       "clip, whisper, char, space, simple, treebank, nltk, moses, plain");
 }
 
 static void test_char_kinds(void **state)
