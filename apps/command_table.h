@@ -30,6 +30,7 @@
     ROW(bench_train)                                                                                                   \
     ROW(bench_infer)                                                                                                   \
     ROW(bench_ops)                                                                                                     \
+    ROW(bench_tokenizer)                                                                                               \
     ROW(version)                                                                                                       \
     ROW(completion)                                                                                                    \
     ROW(help)

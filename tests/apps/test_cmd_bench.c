@@ -45,6 +45,30 @@ static void operations_print_a_row_each(void **state)
     assert_non_null(strstr(out_text, "\"op\":\"layer_norm\""));
 }
 
+/* A row with one thread and one with two, of the same ids. */
+static void tokenizers_print_a_row_for_each_number_of_threads(void **state)
+{
+    (void)state;
+    static const char vocab[] = AE_TEST_DIR "/golden/tok_bert_uncased/vocab.txt";
+    assert_int_equal(aesop(12, "bench", "tokenizer", "--tokenizer", vocab, "--runs", "2", "--batch", "7", "--threads",
+                           "2", "--json", vocab),
+                     0);
+    char *second = strchr(out_text, '\n');
+    assert_non_null(second);
+    ae_json *one = ae_json_parse(out_text, (size_t)(second - out_text), NULL);
+    ae_json *two = ae_json_parse(second + 1, strlen(second + 1), NULL);
+    assert_int_equal(ae_json_int(one, "threads", 0, NULL), 1);
+    assert_int_equal(ae_json_int(two, "threads", 0, NULL), 2);
+    assert_int_equal(ae_json_count(ae_json_get(one, "runs_mb_per_s")), 2);
+    assert_true(ae_json_double(one, "mb_per_s", 0, NULL) > 0 && ae_json_double(two, "tokens_per_s", 0, NULL) > 0);
+    assert_true(ae_json_int(one, "tokens", 0, NULL) >= ae_json_int(one, "lines", 0, NULL));
+    assert_string_equal(ae_json_string(one, "ids_hash", "", NULL), ae_json_string(two, "ids_hash", "?", NULL));
+    ae_json_free(one);
+    ae_json_free(two);
+    assert_int_equal(aesop(7, "bench", "tokenizer", "--tokenizer", vocab, "--runs", "1", "/dev/null"), 2);
+    assert_non_null(strstr(log_text, "there is no text to measure with"));
+}
+
 static void wrong_names_are_answered(void **state)
 {
     (void)state;
@@ -59,6 +83,7 @@ int main(void)
         cmocka_unit_test(training_prints_one_object),
         cmocka_unit_test(inference_needs_no_optimizer),
         cmocka_unit_test(operations_print_a_row_each),
+        cmocka_unit_test(tokenizers_print_a_row_for_each_number_of_threads),
         cmocka_unit_test(wrong_names_are_answered),
     };
     return cmocka_run_group_tests(tests, NULL, free_texts);
