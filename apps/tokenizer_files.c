@@ -167,9 +167,36 @@ static bool ends_with(const char *text, const char *end)
     return a >= b && strcmp(text + a - b, end) == 0;
 }
 
+/* Whether a tokenizer was made from a SentencePiece model. */
+static bool is_from_pieces(const ae_tokenizer *t)
+{
+    for (int i = 0; i < ae_tokenizer_piece_kind_count(); i++) {
+        if (strcmp(ae_tokenizer_kind(t), ae_tokenizer_piece_kind_name(i)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The model file of SentencePiece's library. */
+static int plan_pieces(planned *p, const ae_tokenizer *t, const char *folder, const char *name, ae_err *e)
+{
+    size_t bytes = 0;
+    char *data = ae_tokenizer_piece_file(t, &bytes, e);
+    ae_bytes *file = data ? plan(p, folder, name, e) : NULL;
+    if (file) {
+        ae_bytes_add(file, data, bytes);
+    }
+    free(data);
+    return file ? 0 : -1;
+}
+
 static int plan_vocabulary(planned *p, const ae_tokenizer *t, const ae_json *json, const char *folder, ae_err *e)
 {
     const ae_json *merges = ae_json_get(ae_json_get(json, "model"), "merges");
+    if (is_from_pieces(t)) {
+        return plan_pieces(p, t, folder, "spiece.model", e);
+    }
     if (!merges && check_lines(t, NULL)) {
         return 0; /* tokenizer.json, beside it, holds what a list cannot */
     }
@@ -198,6 +225,9 @@ static int plan_files(planned *p, const ae_tokenizer *t, const ae_json *json, co
             token_lines(t, vocabulary);
         }
         return vocabulary ? 0 : -1;
+    }
+    if (ends_with(output, ".model")) {
+        return plan_pieces(p, t, output, NULL, e);
     }
     bool alone = ends_with(output, ".json");
     ae_bytes *whole = plan(p, output, alone ? NULL : "tokenizer.json", e);
@@ -237,7 +267,7 @@ int ae_run_write_tokenizer(ae_run *run, const ae_tokenizer *t, const char *outpu
 {
     planned p = {.files = files};
     files->n = 0;
-    ae_json *json = ae_tokenizer_json(t, &run->error);
+    ae_json *json = ends_with(output, ".model") ? ae_json_new_null() : ae_tokenizer_exchange_json(t, &run->error);
     int status = json && plan_files(&p, t, json, output, &run->error) == 0 ? write_files(run, &p, output) : -1;
     for (int i = 0; i < AE_TOKENIZER_FILES_MAX; i++) {
         ae_bytes_free(&p.content[i]);

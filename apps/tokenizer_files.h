@@ -2,8 +2,9 @@
  *
  *   NAME.json   tokenizer.json alone
  *   NAME.txt    a list of tokens, id i in line i (tokenizers that keep no merges)
- *   a folder    tokenizer.json, tokenizer_config.json, and vocab.txt (unless a token holds a line end) or vocab.json
- *               with merges.txt
+ *   NAME.model  the model file of SentencePiece's library
+ *   a folder    tokenizer.json, tokenizer_config.json, and vocab.txt (unless a token holds a line end), vocab.json
+ *               with merges.txt, or spiece.model
  *
  * Internal to apps/. */
 #ifndef AE_APPS_TOKENIZER_FILES_H

@@ -136,10 +136,8 @@ int ae_decoder_from_json(const ae_json *json, ae_component *c, ae_err *e)
 
 ae_json *ae_component_json(const ae_component *c, ae_err *e)
 {
-    ae_json *json = c->row ? ae_json_new_object() : ae_json_new_null();
-    if (json && c->row &&
-        (ae_json_set_string(json, "type", c->row->type) != 0 ||
-         (c->row->to_json && c->row->to_json(c->self, json) != 0))) {
+    ae_json *json = c->row ? ae_component_typed(c->row->type) : ae_json_new_null();
+    if (json && c->row && c->row->to_json && c->row->to_json(c->self, json) != 0) {
         ae_json_free(json);
         json = NULL;
     }
@@ -147,6 +145,19 @@ ae_json *ae_component_json(const ae_component *c, ae_err *e)
         ae_err_set(e, AE_E_MEMORY, "no memory for the tokenizer's JSON");
     }
     return json;
+}
+
+ae_json *ae_component_typed(const char *type)
+{
+    ae_json *json = ae_json_new_object();
+    ae_json_set_string(json, "type", type);
+    return json;
+}
+
+bool ae_component_is(const ae_json *json, const char *type)
+{
+    const char *name = ae_json_string(json, "type", "", NULL);
+    return name && strcmp(name, type) == 0;
 }
 
 void ae_component_free(ae_component *c)

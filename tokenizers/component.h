@@ -134,6 +134,8 @@ int ae_decoder_from_json(const ae_json *json, ae_component *c, ae_err *e);
 int ae_model_make(const ae_json *object, ae_vocab *vocab, ae_merges merges, ae_component *c, ae_err *e);
 
 ae_json *ae_component_json(const ae_component *c, ae_err *e); /* null for an empty one */
+ae_json *ae_component_typed(const char *type);                /* {"type": type}, to be filled */
+bool ae_component_is(const ae_json *json, const char *type);  /* whether its "type" is this one */
 void ae_component_free(ae_component *c);
 
 /* Several components in a row, as the types Sequence have them. */

@@ -253,12 +253,6 @@ const ae_kind *ae_kind_of(const ae_tokenizer *t)
 
 /* ---- options ---------------------------------------------------------------------------------------------------------- */
 
-static const char *type_of(const ae_json *component)
-{
-    const char *type = ae_json_string(component, "type", "", NULL);
-    return type ? type : "";
-}
-
 static int edit_bert(const ae_tokenizer_options *o, ae_json *normalizer)
 {
     int result = 0;
@@ -280,13 +274,6 @@ static int edit_english(const ae_tokenizer_options *o, ae_json *normalizer)
     return o->lower_case ? ae_json_set_bool(normalizer, "lowercase", o->lower_case > 0) : 0;
 }
 
-static ae_json *component(const char *type)
-{
-    ae_json *j = ae_json_new_object();
-    ae_json_set_string(j, "type", type);
-    return j;
-}
-
 /* Where there is no BertNormalizer to ask, its steps come first. */
 static int edit_other(const ae_tokenizer_options *o, ae_json *tokenizer)
 {
@@ -296,16 +283,16 @@ static int edit_other(const ae_tokenizer_options *o, ae_json *tokenizer)
     const ae_json *now = ae_json_get(tokenizer, "normalizer");
     ae_json *list = ae_json_new_array();
     if (o->strip_accents > 0) {
-        ae_json_add(list, NULL, component("NFD"));
-        ae_json_add(list, NULL, component("StripAccents"));
+        ae_json_add(list, NULL, ae_component_typed("NFD"));
+        ae_json_add(list, NULL, ae_component_typed("StripAccents"));
     }
     if (o->lower_case > 0) {
-        ae_json_add(list, NULL, component("Lowercase"));
+        ae_json_add(list, NULL, ae_component_typed("Lowercase"));
     }
     if (!ae_json_is_null(now)) {
         ae_json_add(list, NULL, ae_json_copy(now));
     }
-    ae_json *sequence = component("Sequence");
+    ae_json *sequence = ae_component_typed("Sequence");
     ae_json_set(sequence, "normalizers", list);
     return ae_json_set(tokenizer, "normalizer", sequence);
 }
@@ -317,10 +304,10 @@ int ae_options_apply(const ae_tokenizer_options *o, ae_json *tokenizer, ae_err *
     }
     int result = 0;
     const ae_json *normalizer = ae_json_get(tokenizer, "normalizer"), *model = ae_json_get(tokenizer, "model");
-    if (strcmp(type_of(normalizer), "BertNormalizer") == 0) {
+    if (ae_component_is(normalizer, "BertNormalizer")) {
         ae_json *copy = ae_json_copy(normalizer);
         result = copy ? edit_bert(o, copy) | ae_json_set(tokenizer, "normalizer", copy) : -1;
-    } else if (strcmp(type_of(normalizer), "EnglishWords") == 0) {
+    } else if (ae_component_is(normalizer, "EnglishWords")) {
         ae_json *copy = ae_json_copy(normalizer);
         const ae_tokenizer_options accents = {.strip_accents = o->strip_accents};
         result = copy ? edit_english(o, copy) | ae_json_set(tokenizer, "normalizer", copy) : -1;
@@ -331,7 +318,7 @@ int ae_options_apply(const ae_tokenizer_options *o, ae_json *tokenizer, ae_err *
     if (o->max_word_size < 0) {
         return ae_err_set(e, AE_E_VALUE, "max_word_size is %lld; it must not be negative", (long long)o->max_word_size);
     }
-    if (result == 0 && o->max_word_size > 0 && strcmp(type_of(model), "WordPiece") == 0) {
+    if (result == 0 && o->max_word_size > 0 && ae_component_is(model, "WordPiece")) {
         ae_json *copy = ae_json_copy(model);
         ae_json_set_int(copy, "max_input_chars_per_word", o->max_word_size);
         result = ae_json_set(tokenizer, "model", copy);

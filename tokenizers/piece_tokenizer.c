@@ -16,13 +16,6 @@ typedef struct recipe {
     ae_err *e;
 } recipe;
 
-static ae_json *typed(const char *type)
-{
-    ae_json *j = ae_json_new_object();
-    ae_json_set_string(j, "type", type);
-    return j;
-}
-
 static ae_json *charsmap_json(const ae_piece_spec *r)
 {
     char *text = ae_base64_text(r->charsmap, r->charsmap_bytes);
@@ -53,7 +46,7 @@ static ae_json *cleaning_json(const recipe *r)
     const ae_tokenizer_options *o = r->settings->options;
     bool lower = ae_json_bool(config, "do_lower_case", r->kind->lower_case, r->e);
     bool keep = ae_json_bool(config, "keep_accents", false, r->e);
-    ae_json *j = typed("PieceText");
+    ae_json *j = ae_component_typed("PieceText");
     ae_json_set_bool(j, "remove_space", ae_json_bool(config, "remove_space", true, r->e));
     ae_json_set_bool(j, "keep_accents", o && o->strip_accents ? o->strip_accents < 0 : keep);
     ae_json_set_bool(j, "lower_case", o && o->lower_case ? o->lower_case > 0 : lower);
@@ -63,7 +56,7 @@ static ae_json *cleaning_json(const recipe *r)
 static ae_json *normalizer_json(const recipe *r)
 {
     const ae_piece_spec *s = &r->file->spec;
-    ae_json *j = typed("SentencePiece");
+    ae_json *j = ae_component_typed("SentencePiece");
     ae_json_set(j, "precompiled_charsmap", charsmap_json(s));
     ae_json_set_bool(j, "add_dummy_prefix", s->add_dummy_prefix);
     ae_json_set_bool(j, "remove_extra_whitespaces", s->remove_extra_whitespaces);
@@ -73,7 +66,7 @@ static ae_json *normalizer_json(const recipe *r)
     if (!r->kind->clean) {
         return j;
     }
-    ae_json *list = ae_json_new_array(), *sequence = typed("Sequence");
+    ae_json *list = ae_json_new_array(), *sequence = ae_component_typed("Sequence");
     ae_json_add(list, NULL, cleaning_json(r));
     ae_json_add(list, NULL, j);
     ae_json_set(sequence, "normalizers", list);
@@ -247,7 +240,7 @@ static ae_json *post_json(const recipe *r)
         frames[0] = llama[which][0];
         frames[1] = llama[which][1];
     }
-    ae_json *j = typed("TemplateProcessing"), *specials = ae_json_new_object();
+    ae_json *j = ae_component_typed("TemplateProcessing"), *specials = ae_json_new_object();
     ae_json_set(j, "single", frame_json(r, frames[0], specials));
     ae_json_set(j, "pair", frame_json(r, frames[1], specials));
     ae_json_set(j, "special_tokens", specials);
@@ -259,7 +252,7 @@ static ae_json *post_json(const recipe *r)
 static ae_json *decoder_json(const recipe *r)
 {
     const ae_piece_file *f = r->file;
-    ae_json *j = typed("SentencePiece"), *special = NULL;
+    ae_json *j = ae_component_typed("SentencePiece"), *special = NULL;
     ae_json *unknown = pieces_of(&f->pieces, AE_PIECE_UNKNOWN);
     const char *spelled = NULL;
     ae_json_value_string(ae_json_first(unknown), &spelled, NULL);

@@ -47,6 +47,17 @@ AE_API ae_tokenizer *ae_tokenizer_from_json(const ae_json *json, ae_err *e);
 /* The contents of a tokenizer.json that gives the same tokenizer; owned by the caller. */
 AE_API ae_json *ae_tokenizer_json(const ae_tokenizer *t, ae_err *e);
 
+/* The same in words that Hugging Face's library reads to the same ids. It differs from ae_tokenizer_json for those made
+ * from a SentencePiece model, which this library follows to the byte and the other nearly: texts that spell control
+ * pieces get them there, and rules of a character map for several characters act in another way. NULL and e filled when
+ * there are no words for it: a model of words, blanks behind words, longer user-defined symbols of a BPE model. */
+AE_API ae_json *ae_tokenizer_exchange_json(const ae_tokenizer *t, ae_err *e);
+
+/* The contents of a SentencePiece model file that gives the same ids, malloc'ed, owned by the caller: of a tokenizer
+ * made from one, or of a Hugging Face Unigram or BPE over U+2581. Special tokens of the frame are no matter of such a
+ * file. NULL and e filled when the file cannot hold what the tokenizer does; the message names it. */
+AE_API char *ae_tokenizer_piece_file(const ae_tokenizer *t, size_t *bytes, ae_err *e);
+
 AE_API void ae_tokenizer_free(ae_tokenizer *t); /* NULL is allowed */
 
 /* The kinds that can be opened from vocabulary files and trained: "bert", "gpt1", "gpt2", "roberta",
