@@ -1,4 +1,4 @@
-/* What the JSON writer needs to see of a node. Internal to the JSON door. */
+/* What the JSON writer, and who must know the digits of a number, need to see of a node. Internal to the library. */
 #ifndef AE_TENSOR_JSON_INTERNAL_H
 #define AE_TENSOR_JSON_INTERNAL_H
 

@@ -3,6 +3,7 @@
  * (Kudo 2018, "Subword regularization"). */
 #include "tokenizers/best_path.h"
 #include "tokenizers/component.h"
+#include "tokenizers/rust_number.h"
 #include "tokenizers/unicode.h"
 
 #include <math.h>
@@ -36,7 +37,7 @@ static int read_token(unigram *m, const ae_json *item, int32_t id, ae_err *e)
     }
     size_t bytes = 0;
     char *token = ae_json_value_bytes(ae_json_at(item, 0), &bytes, e);
-    int result = token ? ae_json_value_double(ae_json_at(item, 1), &m->path.scores[id], e) : -1;
+    int result = token ? ae_rust_double(ae_json_at(item, 1), &m->path.scores[id], e) : -1;
     result = result == 0 ? ae_vocab_add(m->vocab, token, bytes, id, e) : result;
     free(token);
     return result;
@@ -128,7 +129,7 @@ static int to_json(const void *self, ae_json *object)
         const char *token = ae_vocab_token(m->vocab, id, &bytes);
         ae_json *item = ae_json_new_array();
         int failed = ae_json_add(item, NULL, ae_json_new_bytes(token, bytes));
-        failed |= ae_json_add(item, NULL, ae_json_new_double(m->path.scores[id]));
+        failed |= ae_json_add(item, NULL, ae_rust_number(m->path.scores[id]));
         if (ae_json_add(list, NULL, item) != 0 || failed) {
             ae_json_free(list);
             list = NULL;

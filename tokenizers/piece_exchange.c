@@ -5,6 +5,7 @@
  * precision word by word. */
 #include "tensor/byte_buffer.h"
 #include "tokenizers/piece_kinds.h"
+#include "tokenizers/rust_number.h"
 #include "tokenizers/tokenizer_internal.h"
 #include "tokenizers/unicode.h"
 
@@ -164,7 +165,7 @@ static ae_json *unigram_of(const ae_piece_list *p, ae_piece_options o)
         const char *piece = ae_vocab_token(p->vocab, id, &bytes);
         ae_json *pair = ae_json_new_array();
         ae_json_add(pair, NULL, ae_json_new_bytes(piece, bytes));
-        ae_json_add(pair, NULL, ae_json_new_double(score_of(p, id, o.comma_rule, largest)));
+        ae_json_add(pair, NULL, ae_rust_number(score_of(p, id, o.comma_rule, largest)));
         ae_json_add(vocab, NULL, pair);
     }
     ae_json_set_int(j, "unk_id", unknown);
