@@ -1,7 +1,7 @@
 /* make_seeds FOLDER: writes the seeds of all fuzzers. */
+#include "fuzz/piece_targets.h"
 #include "fuzz/seeds.h"
 #include "fuzz/table_targets.h"
-#include "fuzz/tokenizer_targets.h"
 
 static int write_table_seeds(const char *folder)
 {
@@ -22,7 +22,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: make_seeds FOLDER\n");
         return 2;
     }
-    if (write_seeds(argv[1]) != 0 || write_table_seeds(argv[1]) != 0 || write_tokenizer_seeds(argv[1]) != 0) {
+    if (write_seeds(argv[1]) != 0 || write_table_seeds(argv[1]) != 0 || write_tokenizer_seeds(argv[1]) != 0 ||
+        write_piece_seeds(argv[1]) != 0) {
         fprintf(stderr, "make_seeds: cannot write to %s\n", argv[1]);
         return 1;
     }

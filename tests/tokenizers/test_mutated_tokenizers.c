@@ -1,6 +1,6 @@
 /* Every prefix of small tokenizer files and every change of a single byte, and likewise texts: no crash, an error with
  * a message or a tokenizer that keeps its promises. */
-#include "fuzz/tokenizer_targets.h"
+#include "fuzz/piece_targets.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,23 +20,28 @@ static void read_copy(reader *read, const char *data, size_t size)
     free(copy);
 }
 
-static void mutate(reader *read, const char *text, size_t step)
+static void mutate_bytes(reader *read, const char *bytes, size_t size, size_t step)
 {
-    static const char bytes[] = {'\0', '"', '}', ',', '9', ' ', '\n', (char)0xff, (char)0xc3, 'a'};
-    size_t size = strlen(text);
-    char *data = strdup(text);
+    static const char others[] = {'\0', '"', '}', ',', '9', ' ', '\n', (char)0xff, (char)0xc3, 'a'};
+    char *data = malloc(size + 1);
     assert_non_null(data);
+    memcpy(data, bytes, size);
     for (size_t n = 0; n <= size; n += step) {
         read_copy(read, data, n);
     }
     for (size_t i = 0; i < size; i++) {
-        for (size_t k = i % step; k < sizeof bytes; k += step) {
-            data[i] = bytes[k];
+        for (size_t k = i % step; k < sizeof others; k += step) {
+            data[i] = others[k];
             read_copy(read, data, size);
         }
-        data[i] = text[i];
+        data[i] = bytes[i];
     }
     free(data);
+}
+
+static void mutate(reader *read, const char *text, size_t step)
+{
+    mutate_bytes(read, text, strlen(text), step);
 }
 
 static void test_json(void **state)
@@ -90,11 +95,22 @@ static void test_dictionaries(void **state)
     mutate(fuzz_segmenter, fuzz_chinese, 2);
 }
 
+static void test_piece_files(void **state)
+{
+    (void)state;
+    for (int i = AE_PIECES_UNIGRAM; i <= AE_PIECES_CHAR; i++) {
+        ae_bytes file = {0};
+        assert_int_equal(seed_pieces((ae_piece_algorithm)i, &file), 0);
+        mutate_bytes(fuzz_pieces, file.data, file.length, 29);
+        ae_bytes_free(&file);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json),  cmocka_unit_test(test_vocab),        cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_words), cmocka_unit_test(test_dictionaries),
+        cmocka_unit_test(test_words), cmocka_unit_test(test_dictionaries), cmocka_unit_test(test_piece_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
