@@ -1,5 +1,7 @@
 #include "tensor/input_file.h"
 
+#include "tensor/bzip2.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -263,4 +265,45 @@ int64_t ae_input_read(ae_input *in, void *data, size_t bytes, ae_err *e)
         return (int64_t)n;
     }
     return take(in, data, bytes, e);
+}
+
+/* ---- whole files -------------------------------------------------------------------------------------------------- */
+
+static int read_parts(const char *path, ae_bytes *out, ae_err *e)
+{
+    char part[1 << 14];
+    ae_input *in = ae_input_open(path, e);
+    int64_t got = in ? 1 : -1;
+    while (got > 0 && !out->failed) {
+        got = ae_input_read(in, part, sizeof part, e);
+        if (got > 0) {
+            ae_bytes_add(out, part, (size_t)got);
+        }
+    }
+    ae_input_close(in);
+    if (out->failed) {
+        return ae_err_set(e, AE_E_MEMORY, "%s: no memory to read it", path);
+    }
+    return got < 0 ? -1 : 0;
+}
+
+int ae_input_read_all(const char *path, ae_bytes *out, ae_err *e)
+{
+    ae_bytes packed = {0};
+    size_t before = out->length;
+    if (read_parts(path, out, e) != 0) {
+        return -1;
+    }
+    if (!ae_bzip2_begins(out->data + before, out->length - before)) {
+        return 0;
+    }
+    ae_bytes_add(&packed, out->data + before, out->length - before);
+    out->length = before;
+    int status = packed.failed ? ae_err_set(e, AE_E_MEMORY, "no memory to read it")
+                               : ae_bzip2_unpack(packed.data, packed.length, out, e);
+    ae_bytes_free(&packed);
+    if (status != 0) {
+        ae_err_prefix(e, "%s", path);
+    }
+    return status;
 }

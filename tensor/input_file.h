@@ -3,7 +3,7 @@
 #ifndef AE_TENSOR_INPUT_FILE_H
 #define AE_TENSOR_INPUT_FILE_H
 
-#include "tensor/error.h"
+#include "tensor/byte_buffer.h"
 
 typedef struct ae_input ae_input;
 
@@ -18,6 +18,10 @@ int ae_input_check(const char *path, int64_t *size, ae_err *e);
 /* Reads up to `bytes` (> 0) bytes of content; 0 only at the end, -1 and e filled on failure: a gzip file that is
  * damaged or cut short, or what the system says. */
 int64_t ae_input_read(ae_input *in, void *data, size_t bytes, ae_err *e);
+
+/* Adds the whole content of a path, which may be packed by gzip or bzip2, to `out`. 0, or -1 and e filled, the path in
+ * front. */
+int ae_input_read_all(const char *path, ae_bytes *out, ae_err *e);
 
 /* Bytes taken from the file itself so far: compressed ones of a gzip file. */
 int64_t ae_input_taken(const ae_input *in);

@@ -16,9 +16,9 @@ extern "C" {
 
 typedef struct ae_segmenter ae_segmenter;
 
-/* Reads dictionaries, one or several that add to each other: what stands twice has its last frequency. They are plain
- * or gzip files of UTF-8. NULL and e filled, with path and line, when one cannot be read, a line is none of a
- * dictionary, or no word has a frequency. Never changes afterwards: any number of threads may use one. */
+/* Reads dictionaries, one or several that add to each other: what stands twice has its last frequency. They are files
+ * of UTF-8, plain or packed by gzip or bzip2. NULL and e filled, with path and line, when one cannot be read, a line is
+ * none of a dictionary, or no word has a frequency. Never changes afterwards: any number of threads may use one. */
 AE_API ae_segmenter *ae_segmenter_open(const char *const *paths, int n, ae_err *e);
 
 AE_API void ae_segmenter_free(ae_segmenter *s); /* NULL is allowed */

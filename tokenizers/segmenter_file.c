@@ -156,28 +156,10 @@ static int read_lines(ae_segmenter *s, const ae_bytes *text, ae_err *e)
     return status;
 }
 
-static int read_all(const char *path, ae_bytes *text, ae_err *e)
-{
-    char part[1 << 14];
-    ae_input *in = ae_input_open(path, e);
-    int64_t got = in ? 1 : -1;
-    while (got > 0 && !text->failed) {
-        got = ae_input_read(in, part, sizeof part, e);
-        if (got > 0) {
-            ae_bytes_add(text, part, (size_t)got);
-        }
-    }
-    ae_input_close(in);
-    if (text->failed) {
-        return ae_err_set(e, AE_E_MEMORY, "%s: no memory to read it", path);
-    }
-    return got < 0 ? -1 : 0;
-}
-
 static int read_file(ae_segmenter *s, const char *path, ae_err *e)
 {
     ae_bytes text = {0};
-    int status = read_all(path, &text, e);
+    int status = ae_input_read_all(path, &text, e);
     if (status == 0) {
         uint64_t both[2] = {s->hash, ae_hash_bytes(text.data ? text.data : "", text.length)};
         s->hash = ae_hash_bytes(both, sizeof both);

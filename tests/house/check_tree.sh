@@ -39,6 +39,7 @@ breaches=$(awk '
         foreign[++n] = "(^|/)cJSON[A-Za-z_]*\\.h"; door[n] = "^tensor/json\\.c$"
         foreign[++n] = "(^|/)(lapacke?|cblas)[a-z_]*\\.h"; door[n] = "^tensor/lapack\\.c$"
         foreign[++n] = "^zlib\\.h"; door[n] = "^tensor/(zip|input)_file\\.c$"
+        foreign[++n] = "^bzlib\\.h"; door[n] = "^tensor/bzip2\\.c$"
         foreign[++n] = "^utf8proc\\.h"; door[n] = "^tokenizers/unicode\\.c$"
         foreign[++n] = "^onig[a-z]*\\.h"; door[n] = "^tokenizers/regex\\.c$"
         foreign[++n] = "(^|/)(protobuf-c|piece_file\\.pb-c)\\.h"; door[n] = "^tokenizers/piece_file\\.c$"
