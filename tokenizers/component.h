@@ -72,6 +72,9 @@ typedef struct ae_model_row {
     int32_t (*unknown)(const void *self);    /* the id of the unknown token, or -1 */
     const char *(*prefix)(const void *self); /* of tokens that go on with a word, or "" */
     uint64_t (*hash)(const void *self);      /* of what to_json writes */
+    /* A bit for each two bytes, a << 8 | b: whether encode_bytes may ever join them; where it cannot, a word may be
+     * cut. NULL, or a result of NULL: not known. */
+    const uint8_t *(*joints)(const void *self);
 } ae_model_row;
 
 /* One place of a post-processor's template. */
@@ -181,7 +184,8 @@ size_t ae_gpt2_piece(const char *bytes, size_t length);
     ROW(nfkd)                                                                                                          \
     ROW(lowercase)                                                                                                     \
     ROW(strip_accents)                                                                                                 \
-    ROW(strip) ROW(replace) ROW(prepend) ROW(nmt) ROW(byte_level) ROW(sentencepiece) ROW(precompiled) ROW(piece_text)  \
+    ROW(strip)                                                                                                         \
+    ROW(replace) ROW(prepend) ROW(nmt) ROW(byte_level) ROW(sentencepiece) ROW(precompiled) ROW(piece_text)             \
         ROW(english_words)
 
 #define AE_PRE_TOKENIZERS(ROW)                                                                                         \

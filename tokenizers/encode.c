@@ -251,6 +251,28 @@ static void tokenize_part(const ae_tokenizer *t, ae_scratch *s, const char *text
     }
 }
 
+/* A word that is cut where the model joins nothing, which for Chinese is nearly everywhere: short parts are often
+ * known.
+ */
+static void tokenize_joined(const ae_tokenizer *t, ae_scratch *s, const char *text, size_t bytes, size_t start,
+                            size_t end, ae_tokens *k)
+{
+    int32_t word = k->n_words;
+    for (size_t stop = start; start < end; start = stop) {
+        do {
+            unsigned pair =
+                (unsigned)(unsigned char)text[stop] << 8 | (stop + 1 < end ? (unsigned char)text[stop + 1] : 0);
+            stop++;
+            bool inside = stop < end && ((unsigned char)text[stop] & 0xc0) == 0x80;
+            if (!inside && !(t->joints[pair >> 3] >> (pair & 7) & 1)) {
+                break;
+            }
+        } while (stop < end);
+        k->n_words = word;
+        tokenize_part(t, s, text, bytes, start, stop, k);
+    }
+}
+
 static bool has_capital_sigma(const char *text, size_t bytes)
 {
     return memmem(text, bytes, "\xce\xa3", 2);
@@ -285,7 +307,9 @@ static void tokenize_stretch(const ae_tokenizer *t, ae_scratch *s, const char *t
     s->work.begins = s->work.text_start = false;
     while (at < end && !k->failed && !s->work.missing[0]) {
         size_t stop = ae_cut_next(&c, text, end, &at);
-        if (stop > at) {
+        if (stop > at && t->joints && (unsigned char)text[stop - 1] >= 0x80) {
+            tokenize_joined(t, s, text, bytes, at, stop, k);
+        } else if (stop > at) {
             tokenize_part(t, s, text, bytes, at, stop, k);
         }
         at = stop;

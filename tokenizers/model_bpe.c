@@ -19,6 +19,8 @@ typedef struct bpe {
     int32_t direct[DIRECT]; /* the ids of the first characters, where there is neither prefix nor suffix; else -1 */
     int32_t fallback[256];  /* of <0x00> and so on */
     int32_t byte_ids[256];  /* of ByteLevel's letters, as `direct` */
+    uint8_t joints[8192];   /* see the row; only where `has_joints` */
+    bool has_joints;
 } bpe;
 
 static void release(void *self)
@@ -142,6 +144,39 @@ static void fill_direct(bpe *m)
     }
 }
 
+/* The byte that a token spelled in ByteLevel's letters ends with, or begins with; -1: it is spelled otherwise. */
+static int edge_byte(const bpe *m, int32_t id, bool last)
+{
+    size_t bytes = 0;
+    const char *token = ae_vocab_token(m->vocab, id, &bytes);
+    size_t at = last && bytes > 0 ? bytes - 1 : 0;
+    while (at > 0 && ((unsigned char)token[at] & 0xc0) == 0x80) {
+        at--;
+    }
+    uint32_t c = 0;
+    if (!token || bytes == 0) {
+        return -1;
+    }
+    ae_utf8_decode(token + at, &c);
+    return ae_character_byte(c);
+}
+
+/* Two bytes can be joined when some merge has the one at the end of its left token and the other at the beginning of
+ * its right one. */
+static void fill_joints(bpe *m)
+{
+    m->has_joints = !m->ignore_merges;
+    for (int i = 0; i < 256; i++) {
+        m->has_joints = m->has_joints && m->byte_ids[i] >= 0;
+    }
+    for (int64_t i = 0; i < m->merges.count && m->has_joints; i++) {
+        int a = edge_byte(m, m->merges.pairs[i][0], true), b = edge_byte(m, m->merges.pairs[i][1], false);
+        if (a >= 0 && b >= 0) {
+            m->joints[(a << 8 | b) >> 3] |= (uint8_t)(1u << (b & 7));
+        }
+    }
+}
+
 static void *make(const ae_json *object, ae_vocab *vocab, ae_merges merges, ae_err *e)
 {
     bpe *m = calloc(1, sizeof *m);
@@ -159,6 +194,7 @@ static void *make(const ae_json *object, ae_vocab *vocab, ae_merges merges, ae_e
     }
     m->unknown = m->unknown_token ? ae_vocab_find(vocab, m->unknown_token, strlen(m->unknown_token)) : -1;
     fill_direct(m);
+    fill_joints(m);
     return m;
 }
 
@@ -381,6 +417,12 @@ const char *ae_bpe_suffix(const void *self)
     return or_empty(((const bpe *)self)->suffix);
 }
 
+static const uint8_t *joints_of(const void *self)
+{
+    const bpe *m = self;
+    return m->has_joints ? m->joints : NULL;
+}
+
 static uint64_t text_hash(const char *text)
 {
     return text ? ae_hash_bytes(text, strlen(text)) : 0;
@@ -398,4 +440,4 @@ static uint64_t hash(const void *self)
 }
 
 const ae_model_row ae_model_bpe = {
-    {"BPE", from_json, to_json, release}, make, encode, encode_bytes, vocab_of, unknown_of, prefix_of, hash};
+    {"BPE", from_json, to_json, release}, make, encode, encode_bytes, vocab_of, unknown_of, prefix_of, hash, joints_of};

@@ -214,4 +214,4 @@ static uint64_t hash(const void *self)
 }
 
 const ae_model_row ae_model_unigram = {
-    {"Unigram", from_json, to_json, release}, NULL, encode, NULL, vocab_of, unknown_of, prefix_of, hash};
+    {"Unigram", from_json, to_json, release}, NULL, encode, NULL, vocab_of, unknown_of, prefix_of, hash, NULL};

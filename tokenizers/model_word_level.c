@@ -85,4 +85,4 @@ static uint64_t hash(const void *self)
 }
 
 const ae_model_row ae_model_word_level = {
-    {"WordLevel", from_json, to_json, release}, make, encode, NULL, vocab_of, unknown_of, prefix_of, hash};
+    {"WordLevel", from_json, to_json, release}, make, encode, NULL, vocab_of, unknown_of, prefix_of, hash, NULL};

@@ -261,6 +261,7 @@ static void plan(ae_tokenizer *t)
     }
     t->mend_bytes = normalizer == &ae_normalizer_sentencepiece;
     t->byte_words = pre == &ae_pre_tokenizer_byte_level && !normalizer && model_of(t)->encode_bytes;
+    t->joints = t->byte_words && model_of(t)->joints ? model_of(t)->joints(t->model.self) : NULL;
 }
 
 static int check_plan(const ae_tokenizer *t, ae_err *e)

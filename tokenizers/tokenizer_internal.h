@@ -33,8 +33,9 @@ struct ae_tokenizer {
     int n_added;
     ae_matcher raw, normal; /* looked for in the text as given, and in the normalised text */
     ae_cutting cutting;
-    bool byte_words; /* parts are words that the model takes as bytes */
-    bool mend_bytes; /* each broken byte is an U+FFFD of its own */
+    bool byte_words;       /* parts are words that the model takes as bytes */
+    const uint8_t *joints; /* the model's, where byte_words; or NULL */
+    bool mend_bytes;       /* each broken byte is an U+FFFD of its own */
     ae_post plan;
     const ae_vocab *vocab;
     int32_t size;
