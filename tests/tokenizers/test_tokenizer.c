@@ -2,6 +2,7 @@
 #include "tokenizer_samples.h"
 
 #include "tokenizers/tokenizer_internal.h"
+#include "tokenizers/tokenizer_trainer.h"
 
 static const char *const golden[] = {"tok_bert_cased", "tok_bert_uncased", "tok_gpt2", "tok_roberta"};
 
@@ -187,6 +188,54 @@ static void test_paths_agree(void **state)
     check_paths_of(good_text("{\"added_tokens\":[{\"id\":9,\"content\":\"<mask>\",\"lstrip\":true,\"normalized\":true},"
                              "{\"id\":8,\"content\":\"--\"}],\"pre_tokenizer\":{\"type\":\"ByteLevel\","
                              "\"add_prefix_space\":true}," MODEL "}"));
+}
+
+/* Byte-level words are cut between bytes that no merge joins: with merges inside, across and of several characters. */
+static void test_joints(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"\xe7\x8b\x90\xe7\x8b\xb8\xe5\x92\x8c\xe4\xb9\x8c\xe9\xb8\xa6",
+                                        "\xe7\x8b\x90\xe7\x8b\xb8 \xe4\xb9\x8c\xe9\xb8\xa6", "na\xc3\xafve caf\xc3\xa9",
+                                        "\xe4\xb9\x8c\xe9\xb8\xa6\xe3\x80\x82"};
+    static const char *const parts[] = {"\xe7\x8b\x90",
+                                        "\xe7\x8b\xb8",
+                                        "\xe4\xb9\x8c",
+                                        "\xe9\xb8\xa6",
+                                        "\xe5\x92\x8c",
+                                        "\xc3\xa9",
+                                        "\xe3\x80\x82",
+                                        "a",
+                                        " ",
+                                        "\xf0\x9f\x98\x80"};
+    const size_t bytes[] = {15, 13, 12, 9};
+    ae_err e = {0};
+    ae_encoding fast = {0}, slow = {0};
+    ae_tokenizer_training training = {.kind = "gpt2", .vocab_size = 280};
+    ae_tokenizer_trainer *trainer = ae_tokenizer_trainer_new(&training, &e);
+    assert_non_null(trainer);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(ae_tokenizer_trainer_add(trainer, texts, bytes, 4, &e), 0);
+    }
+    ae_tokenizer *t = ae_tokenizer_trainer_finish(trainer, NULL, NULL, &e);
+    assert_non_null(t);
+    assert_non_null(t->joints);
+    uint64_t seed = 5;
+    for (int i = 0; i < 2000; i++) {
+        char text[200];
+        size_t n = 0;
+        for (int k = 0; k < i % 40; k++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            const char *part = parts[(seed >> 33) % 10];
+            memcpy(text + n, part, strlen(part) + 1);
+            n += strlen(part);
+        }
+        text[n] = '\0';
+        check_paths(t, text, n, &fast, &slow);
+    }
+    ae_encoding_free(&fast);
+    ae_encoding_free(&slow);
+    ae_tokenizer_trainer_free(trainer);
+    ae_tokenizer_free(t);
 }
 
 static void spells(const char *tokenizer, const char *text, const char *want)
@@ -901,6 +950,7 @@ int main(void)
         cmocka_unit_test(test_trimmed_offsets),
         cmocka_unit_test(test_offsets_and_words_of_a_pair),
         cmocka_unit_test(test_paths_agree),
+        cmocka_unit_test(test_joints),
         cmocka_unit_test(test_blank_in_front_of_pieces),
         cmocka_unit_test(test_unknown_token_missing),
         cmocka_unit_test(test_cache_begins_anew),
