@@ -22,6 +22,8 @@
     ROW(tokenizer_train)                                                                                               \
     ROW(tokenizer_encode)                                                                                              \
     ROW(tokenizer_decode)                                                                                              \
+    ROW(tokenizer_segment)                                                                                             \
+    ROW(tokenizer_characters)                                                                                          \
     ROW(tokenizer_inspect)                                                                                             \
     ROW(tokenizer_convert)                                                                                             \
     ROW(tokenizer_extend)                                                                                              \
