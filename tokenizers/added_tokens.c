@@ -108,10 +108,14 @@ int ae_matcher_next(const ae_matcher *m, const char *text, size_t bytes, size_t 
         while (a->lstrip && from > *done && flags_before(text, from, &place) & AE_CHAR_SPACE) {
             from = place;
         }
+        from = a->lstrip && from < *done ? *done : from;
         while (a->rstrip && to < bytes && flags_behind(text, to, &place) & AE_CHAR_SPACE) {
             to = place;
         }
-        *start = from < *done ? *done : from;
+        if (from >= to) { /* all of it were blanks that the token before took */
+            continue;
+        }
+        *start = from;
         *end = to;
         *done = to;
         *id = a->id;

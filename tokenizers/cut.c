@@ -80,3 +80,21 @@ size_t ae_cut_next(const ae_cutting *c, const char *text, size_t end, size_t *st
         return end;
     }
 }
+
+bool ae_cut_keeps(const ae_cutting *c, const ae_added *a)
+{
+    bool words = c->cut == AE_CUT_WORDS, blanks = c->cut == AE_CUT_BLANKS;
+    bool looks_beyond = a->lstrip || a->rstrip || (words && a->single_word); /* "_" is a part and no end of a word */
+    if ((!words && !blanks) || looks_beyond) {
+        return false;
+    }
+    for (size_t i = 0; i < a->pattern_bytes;) {
+        unsigned char kind = classes[(unsigned char)a->pattern[i]];
+        uint32_t character = 0;
+        i += (size_t)ae_utf8_decode(a->pattern + i, &character);
+        if (kind == BLANK || (words && (kind == MARK || ae_is_chinese(character, true)))) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -243,7 +243,7 @@ static void tokenize_part(const ae_tokenizer *t, ae_scratch *s, const char *text
     size_t count = k->count;
     int32_t words = k->n_words;
     if (!t->byte_words || !run_bytes(t, &s->work, text, start, end, k)) {
-        run(t, &s->work, text, start, end, false, k);
+        run(t, &s->work, text, start, end, t->match_parts, k);
     }
     if (!k->failed && ae_work_check(&s->work, NULL) == 0) {
         ae_word_cache_add(&s->cache, text + start, end - start, k->ids + count, k->starts + count, k->ends + count,
@@ -282,7 +282,7 @@ static bool has_capital_sigma(const char *text, size_t bytes)
 static void tokenize_stretch(const ae_tokenizer *t, ae_scratch *s, const char *text, size_t bytes, size_t start,
                              size_t end, bool match, ae_tokens *k)
 {
-    if (start == end) {
+    if (start >= end) {
         return;
     }
     ae_cutting c = t->cutting;
@@ -292,8 +292,9 @@ static void tokenize_stretch(const ae_tokenizer *t, ae_scratch *s, const char *t
     bool whole = c.first_apart && (first == '\'' || (first != ' ' && ae_char_flags(first) & AE_CHAR_SPACE));
     s->work.begins = true;
     s->work.text_start = start == 0;
+    bool unlike = t->normal.count > 0 && match != t->match_parts; /* cached words are otherwise */
     bool broken = t->mend_bytes && s->work.places; /* a cached word could be one with a U+FFFD of its own */
-    if (c.cut == AE_CUT_NONE || whole || broken || k->spelled || (match && t->normal.count > 0)) {
+    if (c.cut == AE_CUT_NONE || whole || broken || k->spelled || unlike) {
         run(t, &s->work, text, start, end, match, k);
         return;
     }
@@ -301,7 +302,7 @@ static void tokenize_stretch(const ae_tokenizer *t, ae_scratch *s, const char *t
     size_t at = start;
     if (c.first_apart) {
         size_t stop = ae_cut_next(&c, text, end, &at);
-        run(t, &s->work, text, at, stop, false, k);
+        run(t, &s->work, text, at, stop, t->match_parts, k);
         at = stop;
     }
     s->work.begins = s->work.text_start = false;
@@ -320,7 +321,7 @@ static void tokenize_stretch(const ae_tokenizer *t, ae_scratch *s, const char *t
 static void tokenize_between(const ae_tokenizer *t, ae_scratch *s, const char *text, size_t bytes, size_t start,
                              size_t end, bool keep_added, ae_tokens *k)
 {
-    if (keep_added || t->normalizer.row || t->normal.count == 0) {
+    if (start >= end || keep_added || t->normalizer.row || t->normal.count == 0) {
         tokenize_stretch(t, s, text, bytes, start, end, !keep_added, k);
         return;
     }

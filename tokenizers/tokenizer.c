@@ -259,6 +259,10 @@ static void plan(ae_tokenizer *t)
     if (normalizer && (!normalizer->allows || !normalizer->allows(t->normalizer.self, &t->cutting))) {
         t->cutting.cut = AE_CUT_NONE;
     }
+    t->match_parts = normalizer && t->normal.count > 0;
+    for (int i = 0; i < t->normal.count && t->match_parts; i++) {
+        t->match_parts = ae_cut_keeps(&t->cutting, t->normal.list[i]);
+    }
     t->mend_bytes = normalizer == &ae_normalizer_sentencepiece;
     t->byte_words = pre == &ae_pre_tokenizer_byte_level && !normalizer && model_of(t)->encode_bytes;
     t->joints = t->byte_words && model_of(t)->joints ? model_of(t)->joints(t->model.self) : NULL;

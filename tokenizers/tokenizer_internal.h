@@ -36,6 +36,7 @@ struct ae_tokenizer {
     bool byte_words;       /* parts are words that the model takes as bytes */
     const uint8_t *joints; /* the model's, where byte_words; or NULL */
     bool mend_bytes;       /* each broken byte is an U+FFFD of its own */
+    bool match_parts;      /* added tokens in normalised text lie in one part each: parts are searched, not the whole */
     ae_post plan;
     const ae_vocab *vocab;
     int32_t size;
@@ -85,6 +86,9 @@ const char *ae_mend_utf8(ae_scratch *s, const char *text, size_t *bytes, bool ea
 /* Normalizes w->text. */
 void ae_normalize(const ae_tokenizer *t, ae_work *w);
 
+/* Whether an added token that is looked for in normalised text always lies in one part. */
+bool ae_cut_keeps(const ae_cutting *c, const ae_added *a);
+
 /* The next part of a text that may be tokenized alone: *start moves over blanks that give nothing; the end. */
 size_t ae_cut_next(const ae_cutting *c, const char *text, size_t end, size_t *start);
 
@@ -93,7 +97,8 @@ int ae_matcher_build(ae_matcher *m, const ae_added *added, int count, bool norma
 /* The longest added token at the front of a text that is not empty, or NULL. */
 const ae_added *ae_matcher_at(const ae_matcher *m, const char *text, size_t bytes);
 
-/* Added tokens in a text, one after the other: 1 with *start, *end, *id, or 0. Begin with *at and *done 0. */
+/* Added tokens in a text, one after the other: 1 with *start, *end, *id, or 0. Begin with *at and *done 0. Blanks that
+ * one took with it may be another one's own: then it begins before the last one's end. */
 int ae_matcher_next(const ae_matcher *m, const char *text, size_t bytes, size_t *at, size_t *done, size_t *start,
                     size_t *end, int32_t *id);
 

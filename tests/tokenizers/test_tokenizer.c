@@ -185,6 +185,18 @@ static void test_paths_agree(void **state)
                              "\"pretokenizers\":[{\"type\":\"WhitespaceSplit\"},{\"type\":\"Punctuation\"}]}," MODEL
                              "}"));
     check_paths_of(good_text("{\"pre_tokenizer\":{\"type\":\"Whitespace\"}," MODEL "}"));
+    /* Tokens in normalised text, which lie in one part each, or may not. */
+#define FOLDED "\"normalizer\":{\"type\":\"Lowercase\"},"
+#define NORMAL(content, flags)                                                                                         \
+    "{\"added_tokens\":[{\"id\":9,\"content\":\"" content "\",\"normalized\":true" flags "}],"
+    check_paths_of(good_text(NORMAL("HE", "") FOLDED "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"}," MODEL "}"));
+    check_paths_of(good_text(NORMAL("t", ",\"single_word\":true") FOLDED
+                             "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"}," MODEL "}"));
+    check_paths_of(good_text(NORMAL("-", "") FOLDED "\"pre_tokenizer\":{\"type\":\"Whitespace\"}," MODEL "}"));
+    check_paths_of(good_text(NORMAL("h", ",\"single_word\":true") FOLDED
+                             "\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}," MODEL "}"));
+    check_paths_of(good_text(NORMAL("h", ",\"lstrip\":true") FOLDED
+                             "\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}," MODEL "}"));
     check_paths_of(good_text("{\"added_tokens\":[{\"id\":9,\"content\":\"<mask>\",\"lstrip\":true,\"normalized\":true},"
                              "{\"id\":8,\"content\":\"--\"}],\"pre_tokenizer\":{\"type\":\"ByteLevel\","
                              "\"add_prefix_space\":true}," MODEL "}"));
@@ -503,6 +515,19 @@ static void test_added_tokens(void **state)
     check_added(ADDED("\"normalized\":false,\"lstrip\":true"), "x \n ab x", "x ab x", 1, 6);
     check_added(ADDED("\"normalized\":false,\"rstrip\":true"), "x ab \xe3\x80\x80x ab", "x ab x ab", 2, 8);
     check_added(ADDED("\"normalized\":false,\"lstrip\":true,\"rstrip\":true"), "ab  ab", "ab ab", 0, 4);
+    /* Blanks that one token took along may be tokens of their own; one that would begin behind its end is none. */
+    static const char blanks[] = "{\"added_tokens\":[{\"id\":5,\"content\":\" \",\"rstrip\":true,\"normalized\":%s}],"
+                                 "\"normalizer\":%s,\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"?\":0,\"x\":1},"
+                                 "\"unk_token\":\"?\"}}";
+    static const char *const ways[3][2] = {{"false", "null"}, {"true", "null"}, {"true", "{\"type\":\"Lowercase\"}"}};
+    for (int i = 0; i < 3; i++) {
+        char json[512];
+        snprintf(json, sizeof json, blanks, ways[i][0], ways[i][1]);
+        check_added(json, "x  x", "x     x", 1, 3);
+        strcpy(strstr(json, "rstrip"), "lstrip");
+        strstr(json, "lstrip")[6] = '"';
+        check_added(json, "x  x", "x     x", 1, 2);
+    }
     /* Kept as text; special ones are known as such; the longest counts. */
     ae_tokenizer *t = good_text(ADDED("\"normalized\":true"));
     ae_encoding x = {0};
