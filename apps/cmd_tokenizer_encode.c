@@ -4,15 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum shown { SHOW_IDS, SHOW_TOKENS, SHOW_OFFSETS } shown;
+typedef enum shown { SHOW_IDS, SHOW_TOKENS, SHOW_OFFSETS, SHOW_WORDS, SHOW_TYPES, SHOWN } shown;
+
+static const char *const shown_names[SHOWN] = {"ids", "tokens", "offsets", "words", "types"};
 
 typedef struct encoding_run {
     ae_run *run;
     const ae_tokenizer *tokenizer;
-    ae_encode_options options;
+    ae_batch_options options;
     shown shown;
     bool pair;
-    ae_encoding x;
+    ae_encoding_batch x;
 } encoding_run;
 
 /* ---- printing ---------------------------------------------------------------------------------------------------- */
@@ -24,63 +26,73 @@ static void print_token(FILE *out, const ae_tokenizer *t, int32_t id)
     fwrite(token ? token : "", 1, token ? bytes : 0, out);
 }
 
-static void print_text(const encoding_run *r)
+/* A line of the tokens [start, end). */
+static void print_text(const encoding_run *r, int64_t start, int64_t end)
 {
     FILE *out = r->run->out;
-    for (int64_t i = 0; i < r->x.count; i++) {
-        if (i) {
+    const ae_encoding_batch *x = &r->x;
+    for (int64_t i = start; i < end; i++) {
+        if (i > start) {
             fputc(' ', out);
         }
-        if (r->shown == SHOW_IDS) {
-            fprintf(out, "%d", (int)r->x.ids[i]);
-        } else if (r->shown == SHOW_TOKENS) {
-            print_token(out, r->tokenizer, r->x.ids[i]);
+        if (r->shown == SHOW_TOKENS) {
+            print_token(out, r->tokenizer, x->ids[i]);
+        } else if (r->shown == SHOW_OFFSETS) {
+            fprintf(out, "%lld-%lld", (long long)x->starts[i], (long long)x->ends[i]);
         } else {
-            fprintf(out, "%lld-%lld", (long long)r->x.starts[i], (long long)r->x.ends[i]);
+            fprintf(out, "%d",
+                    (int)(r->shown == SHOW_IDS     ? x->ids[i]
+                          : r->shown == SHOW_WORDS ? x->words[i]
+                                                   : x->type_ids[i]));
         }
     }
     fputc('\n', out);
 }
 
-static ae_json *offset_json(const ae_encoding *x, int64_t i)
+static ae_json *token_json(const encoding_run *r, shown what, int64_t i)
 {
-    ae_json *pair = ae_json_new_array();
-    ae_json_add(pair, NULL, ae_json_new_int(x->starts[i]));
-    ae_json_add(pair, NULL, ae_json_new_int(x->ends[i]));
-    return pair;
-}
-
-static int print_json(const encoding_run *r)
-{
-    ae_json *object = ae_json_new_object(), *ids = ae_json_new_array(), *tokens = ae_json_new_array();
-    ae_json *types = ae_json_new_array(), *offsets = ae_json_new_array();
-    for (int64_t i = 0; i < r->x.count; i++) {
+    const ae_encoding_batch *x = &r->x;
+    if (what == SHOW_TOKENS) {
         size_t bytes = 0;
-        const char *token = ae_tokenizer_token(r->tokenizer, r->x.ids[i], &bytes);
-        ae_json_add(ids, NULL, ae_json_new_int(r->x.ids[i]));
-        ae_json_add(tokens, NULL, token ? ae_json_new_bytes(token, bytes) : ae_json_new_null());
-        ae_json_add(types, NULL, ae_json_new_int(r->x.type_ids[i]));
-        ae_json_add(offsets, NULL, offset_json(&r->x, i));
+        const char *token = ae_tokenizer_token(r->tokenizer, x->ids[i], &bytes);
+        return token ? ae_json_new_bytes(token, bytes) : ae_json_new_null();
     }
-    ae_json_set(object, "ids", ids);
-    ae_json_set(object, "tokens", tokens);
-    ae_json_set(object, "type_ids", types);
-    ae_json_set(object, "offsets", offsets);
-    return ae_run_print_json(r->run, object);
+    if (what == SHOW_OFFSETS) {
+        ae_json *pair = ae_json_new_array();
+        ae_json_add(pair, NULL, ae_json_new_int(x->starts[i]));
+        ae_json_add(pair, NULL, ae_json_new_int(x->ends[i]));
+        return pair;
+    }
+    return ae_json_new_int(what == SHOW_IDS ? x->ids[i] : what == SHOW_WORDS ? x->words[i] : x->type_ids[i]);
 }
 
-static int print_record(encoding_run *r)
+static ae_json *row_json(const encoding_run *r, shown what, int64_t start, int64_t end)
 {
-    if (r->run->json) {
-        return print_json(r);
+    ae_json *row = ae_json_new_array();
+    for (int64_t i = start; i < end; i++) {
+        ae_json_add(row, NULL, token_json(r, what, i));
     }
-    print_text(r);
-    return 0;
+    return row;
+}
+
+static int print_record(const encoding_run *r, int64_t start, int64_t end)
+{
+    if (!r->run->json) {
+        print_text(r, start, end);
+        return 0;
+    }
+    ae_json *object = ae_json_new_object();
+    ae_json_set(object, "ids", row_json(r, SHOW_IDS, start, end));
+    ae_json_set(object, "tokens", row_json(r, SHOW_TOKENS, start, end));
+    ae_json_set(object, "type_ids", row_json(r, SHOW_TYPES, start, end));
+    ae_json_set(object, "offsets", row_json(r, SHOW_OFFSETS, start, end));
+    ae_json_set(object, "words", row_json(r, SHOW_WORDS, start, end));
+    return ae_run_print_json(r->run, object);
 }
 
 /* ---- lines ------------------------------------------------------------------------------------------------------- */
 
-static int encode_pair(encoding_run *r, const ae_line *line)
+static int split_pair(encoding_run *r, const ae_line *line, ae_text *text)
 {
     ae_run *run = r->run;
     const char *tab = memchr(line->text, '\t', line->bytes);
@@ -92,99 +104,148 @@ static int encode_pair(encoding_run *r, const ae_line *line)
                           line->path, (long long)line->number);
     }
     size_t first = (size_t)(tab - line->text);
-    return ae_tokenizer_encode_pair(r->tokenizer, line->text, first, tab + 1, line->bytes - first - 1, &r->options,
-                                    &r->x, &run->error);
+    *text = (ae_text){.a = line->text, .a_bytes = first, .b = tab + 1, .b_bytes = line->bytes - first - 1};
+    return 0;
 }
 
 static int encode_line(void *self, const ae_line *line)
 {
     encoding_run *r = self;
-    r->x.count = 0;
-    if (line->bytes > 0) {
-        int status =
-            r->pair ? encode_pair(r, line)
-                    : ae_tokenizer_encode(r->tokenizer, line->text, line->bytes, &r->options, &r->x, &r->run->error);
-        if (status) {
-            return -1;
-        }
+    ae_text text = {.a = line->text, .a_bytes = line->bytes};
+    if (line->bytes == 0) {
+        return print_record(r, 0, 0);
     }
-    return print_record(r);
+    if (r->pair && split_pair(r, line, &text) != 0) {
+        return -1;
+    }
+    if (ae_tokenizer_encode_batch(r->tokenizer, &text, 1, &r->options, &r->x, &r->run->error) != 0) {
+        return -1;
+    }
+    return print_record(r, 0, r->x.offsets[1]);
 }
 
 /* ---- a JSON array of texts --------------------------------------------------------------------------------------- */
 
-static int encode_member(encoding_run *r, const ae_json *member, ae_json *rows)
+/* The texts of an array, or its pairs of texts. */
+typedef struct text_list {
+    ae_text *texts;
+    int64_t n;
+} text_list;
+
+static void free_list(text_list *l)
 {
-    size_t bytes;
-    char *text = ae_json_value_bytes(member, &bytes, &r->run->error);
-    if (!text) {
+    for (int64_t i = 0; i < l->n; i++) {
+        free((void *)(uintptr_t)l->texts[i].a);
+        free((void *)(uintptr_t)l->texts[i].b);
+    }
+    free(l->texts);
+}
+
+static int read_text(const ae_json *member, bool pair, ae_text *text, ae_err *e)
+{
+    if (!pair) {
+        text->a = ae_json_value_bytes(member, &text->a_bytes, e);
+        return text->a ? 0 : -1;
+    }
+    const ae_json *a = ae_json_first(member), *b = a ? ae_json_next(a) : NULL;
+    if (ae_json_type_of(member) != AE_JSON_ARRAY || ae_json_count(member) != 2) {
+        return ae_err_set(e, AE_E_FORMAT, "with --pair an array of two texts is wanted; it is %s",
+                          ae_json_type_name(ae_json_type_of(member)));
+    }
+    text->a = ae_json_value_bytes(a, &text->a_bytes, e);
+    text->b = text->a ? ae_json_value_bytes(b, &text->b_bytes, e) : NULL;
+    return text->b ? 0 : -1;
+}
+
+static int read_list(encoding_run *r, const char *path, const ae_json *json, text_list *l)
+{
+    ae_err *e = &r->run->error;
+    if (ae_json_type_of(json) != AE_JSON_ARRAY) {
+        return ae_err_set(e, AE_E_FORMAT, "%s: an array of texts is wanted; it is %s", path,
+                          ae_json_type_name(ae_json_type_of(json)));
+    }
+    l->texts = calloc((size_t)ae_json_count(json) + 1, sizeof *l->texts);
+    if (!l->texts) {
+        return ae_err_set(e, AE_E_MEMORY, "no memory for the texts of %s", path);
+    }
+    for (const ae_json *m = ae_json_first(json); m; m = ae_json_next(m)) {
+        if (read_text(m, r->pair, &l->texts[l->n++], e) != 0) {
+            ae_err_prefix(e, "%s: text %lld", path, (long long)l->n - 1);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int encode_list(encoding_run *r, const char *path, const text_list *l)
+{
+    if (ae_tokenizer_encode_batch(r->tokenizer, l->texts, l->n, &r->options, &r->x, &r->run->error) != 0) {
+        ae_err_prefix(&r->run->error, "%s", path);
         return -1;
     }
-    int status = ae_tokenizer_encode(r->tokenizer, text, bytes, &r->options, &r->x, &r->run->error);
-    free(text);
-    if (status) {
-        return -1;
+    ae_json *rows = ae_json_new_array();
+    for (int64_t i = 0; i < l->n; i++) {
+        ae_json_add(rows, NULL, row_json(r, r->shown, r->x.offsets[i], r->x.offsets[i + 1]));
     }
-    ae_json *ids = ae_json_new_array();
-    for (int64_t i = 0; i < r->x.count; i++) {
-        ae_json_add(ids, NULL, ae_json_new_int(r->x.ids[i]));
-    }
-    return ae_json_add(rows, NULL, ids);
+    return ae_run_print_json(r->run, rows);
 }
 
 static int encode_json(encoding_run *r, const char *path)
 {
     ae_run *run = r->run;
-    if (r->pair || ae_options_arguments(run->options) > 0) {
-        return ae_err_set(&run->error, AE_E_VALUE, "--from-json takes the place of files and has no --pair");
+    if (ae_options_arguments(run->options) > 0) {
+        return ae_err_set(&run->error, AE_E_VALUE, "--from-json takes the place of files");
     }
-    ae_json *texts = ae_json_read_file(path, &run->error);
-    if (!texts) {
-        return -1;
-    }
-    ae_json *rows = ae_json_new_array();
-    int status = 0;
-    int64_t number = 0;
-    if (ae_json_type_of(texts) != AE_JSON_ARRAY) {
-        status = ae_err_set(&run->error, AE_E_FORMAT, "%s: an array of texts is wanted; it is %s", path,
-                            ae_json_type_name(ae_json_type_of(texts)));
-    }
-    for (const ae_json *m = ae_json_first(texts); m && status == 0; m = ae_json_next(m), number++) {
-        status = encode_member(r, m, rows);
-        if (status) {
-            ae_err_prefix(&run->error, "%s: text %lld", path, (long long)number);
-        }
-    }
-    ae_json_free(texts);
-    if (status) {
-        ae_json_free(rows);
-        return -1;
-    }
-    return ae_run_print_json(run, rows);
+    ae_json *json = ae_json_read_file(path, &run->error);
+    text_list l = {0};
+    int status = json && read_list(r, path, json, &l) == 0 ? encode_list(r, path, &l) : -1;
+    free_list(&l);
+    ae_json_free(json);
+    return status;
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
-static int read_shown(ae_run *run, shown *result)
+static int read_shown(encoding_run *r)
 {
-    static const char *const names[] = {"ids", "tokens", "offsets"};
-    const char *to = ae_options_text(run->options, "to");
-    for (int i = 0; i < 3; i++) {
-        if (!to || strcmp(to, names[i]) == 0) {
-            *result = (shown)i;
+    const char *to = ae_options_text(r->run->options, "to");
+    for (int i = 0; i < SHOWN; i++) {
+        if (!to || strcmp(to, shown_names[i]) == 0) {
+            r->shown = (shown)i;
             return 0;
         }
     }
-    return ae_err_set(&run->error, AE_E_VALUE, "--to %s: one of ids, tokens, offsets is wanted", to);
+    return ae_err_set(&r->run->error, AE_E_VALUE, "--to %s: one of ids, tokens, offsets, words, types is wanted", to);
+}
+
+static int read_options(encoding_run *r)
+{
+    const ae_options *o = r->run->options;
+    int64_t seq = ae_options_int(o, "seq");
+    bool json = ae_options_text(o, "from-json") != NULL;
+    r->pair = ae_options_flag(o, "pair");
+    r->options.encode = (ae_encode_options){.special = ae_options_flag(o, "special"),
+                                            .max_length = seq,
+                                            .truncation = (ae_truncation)ae_options_choice(o, "truncate")};
+    if (ae_options_flag(o, "pad")) {
+        r->options.padding = seq > 0 ? AE_PAD_LENGTH : AE_PAD_LONGEST;
+        r->options.length = seq;
+        if (seq == 0 && !json) {
+            return ae_err_set(&r->run->error, AE_E_VALUE, "to how many tokens? --pad of lines wants --seq N");
+        }
+    }
+    if (read_shown(r) != 0) {
+        return -1;
+    }
+    bool offsets = r->shown == SHOW_OFFSETS || r->shown == SHOW_WORDS;
+    r->options.no_offsets = !offsets && (json || !r->run->json);
+    return 0;
 }
 
 static int run_encode(ae_run *run)
 {
-    encoding_run r = {.run = run,
-                      .options = {.special = ae_options_flag(run->options, "special"),
-                                  .max_length = ae_options_int(run->options, "seq")},
-                      .pair = ae_options_flag(run->options, "pair")};
-    if (read_shown(run, &r.shown)) {
+    encoding_run r = {.run = run};
+    if (read_options(&r) != 0) {
         return -1;
     }
     ae_tokenizer *t = ae_run_tokenizer(run, ae_options_text(run->options, "tokenizer"));
@@ -193,16 +254,16 @@ static int run_encode(ae_run *run)
     }
     const char *json = ae_options_text(run->options, "from-json");
     r.tokenizer = t;
-    r.x.no_offsets = json || (r.shown != SHOW_OFFSETS && !run->json);
     int status = json ? encode_json(&r, json) : ae_run_each_line(run, encode_line, &r);
-    ae_encoding_free(&r.x);
+    ae_encoding_batch_free(&r.x);
     ae_tokenizer_free(t);
     return status;
 }
 
 static const char *const options[] = {
-    "tokenizer",     "to",       "special",         "pair", "seq", "from-json", "kind", "lower-case", "strip-accents",
-    "split-chinese", "encoding", "encoding-errors", "json", NULL};
+    "tokenizer",       "to",   "special",    "pair",          "seq",           "truncate", "pad",
+    "from-json",       "kind", "lower-case", "strip-accents", "split-chinese", "threads",  "encoding",
+    "encoding-errors", "json", NULL};
 
 const ae_command ae_cmd_tokenizer_encode = {
     .name = "tokenizer encode",
@@ -210,10 +271,12 @@ const ae_command ae_cmd_tokenizer_encode = {
     .usage = "[FILE...]",
     .details =
         "Reads files, or standard input without any, and prints one record a line: --to ids (the default), tokens, "
-        "or offsets (first-last+1, in bytes of the text); an empty line gives an empty record. --json prints all "
-        "of them as one object a line. --seq cuts records to that many tokens, pairs the longer text first.\n\n"
-        "--from-json FILE reads a JSON array of texts instead, which may hold line ends, and prints one JSON array "
-        "with an array of ids for each.",
+        "offsets (first-last+1, in bytes of the text), words (their numbers) or types (of the segments); an empty line "
+        "gives an empty record. --json prints all of them as one object a line. --seq cuts records to that many "
+        "tokens, of a pair from the text that --truncate names, and --pad fills them up.\n\n"
+        "--from-json FILE reads a JSON array of texts instead, which may hold line ends (with --pair one of arrays of "
+        "two texts), and prints one JSON array with an array of what --to says for each. --pad without --seq fills all "
+        "up to the longest.",
     .options = options,
     .arguments_max = -1,
     .run = run_encode,

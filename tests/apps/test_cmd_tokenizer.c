@@ -158,10 +158,11 @@ static void encodes_a_line_a_record(void **state)
     assert_int_equal(aesop(7, "tokenizer", "encode", "--tokenizer", BERT_CASE, "--special", "--seq=4", "lines.txt"), 0);
     assert_string_equal(out_text, "2 416 140 3\n\n2 416 140 3\n");
     assert_int_equal(aesop(6, "tokenizer", "encode", "--tokenizer", BERT_CASE, "--json", "lines.txt"), 0);
-    assert_non_null(strstr(out_text,
-                           "{\"schema\":1,\"ids\":[416,140,27,150,159],\"tokens\":[\"th\",\"##e\",\"f\",\"##o\","
-                           "\"##x\"],\"type_ids\":[0,0,0,0,0],\"offsets\":[[0,2],[2,3],[4,5],[5,6],[6,7]]}\n"
-                           "{\"schema\":1,\"ids\":[],"));
+    assert_non_null(strstr(
+        out_text, "{\"schema\":1,\"ids\":[416,140,27,150,159],\"tokens\":[\"th\",\"##e\",\"f\",\"##o\","
+                  "\"##x\"],\"type_ids\":[0,0,0,0,0],\"offsets\":[[0,2],[2,3],[4,5],[5,6],[6,7]],\"words\":[0,0,1,"
+                  "1,1]}\n"
+                  "{\"schema\":1,\"ids\":[],"));
 }
 
 static void encodes_pairs(void **state)
@@ -194,13 +195,52 @@ static void encodes_json(void **state)
                "--from-json takes the place of files");
 }
 
+static void encodes_json_in_every_form(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *option, *want;
+    } rows[] = {{"--to=tokens", "[[\"th\",\"##e\",\"f\",\"##o\",\"##x\"],[\"f\"]]\n"},
+                {"--to=offsets", "[[[0,2],[2,3],[4,5],[5,6],[6,7]],[[0,1]]]\n"},
+                {"--to=words", "[[0,0,1,1,1],[0]]\n"},
+                {"--to=types", "[[0,0,0,0,0],[0]]\n"},
+                {"--pad", "[[416,140,27,150,159],[27,0,0,0,0]]\n"},
+                {"--seq=2", "[[416,140],[27]]\n"}};
+    write_text("texts.json", "[\"the fox\", \"f\"]");
+    write_text("pairs.json", "[[\"the fox\", \"fox\"], [\"f\", \"the\"]]");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(
+            aesop(6, "tokenizer", "encode", "--tokenizer", BERT_CASE, "--from-json=texts.json", rows[i].option), 0);
+        assert_string_equal(out_text, rows[i].want);
+    }
+    assert_int_equal(aesop(9, "tokenizer", "encode", "--tokenizer", BERT_CASE, "--from-json=pairs.json", "--pair",
+                           "--special", "--seq=9", "--truncate=second"),
+                     0);
+    assert_string_equal(out_text, "[[2,416,140,27,150,159,3,27,3],[2,27,3,416,140,3]]\n");
+    assert_log(aesop(6, "tokenizer", "encode", "--tokenizer", BERT_CASE, "--from-json=texts.json", "--pair"), 2,
+               "texts.json: text 0: with --pair an array of two texts is wanted; it is a string");
+    assert_log(aesop(7, "tokenizer", "encode", "--tokenizer", BERT_CASE, "--from-json=texts.json", "--seq=2",
+                     "--truncate=fail"),
+               2, "texts.json: text 0: ");
+}
+
+static void pads_lines(void **state)
+{
+    (void)state;
+    write_text("lines.txt", "f\n\nthe fox\n");
+    assert_int_equal(aesop(7, "tokenizer", "encode", "--tokenizer", BERT_CASE, "--pad", "--seq=3", "lines.txt"), 0);
+    assert_string_equal(out_text, "27 0 0\n\n416 140 27\n");
+    assert_log(aesop(6, "tokenizer", "encode", "--tokenizer", BERT_CASE, "--pad", "lines.txt"), 2,
+               "to how many tokens? --pad of lines wants --seq N");
+}
+
 static void encoding_says_what_is_missing(void **state)
 {
     (void)state;
     assert_log(aesop(2, "tokenizer", "encode"), 2, "which tokenizer? give --tokenizer PATH");
     assert_log(aesop(4, "tokenizer", "encode", "--tokenizer", "nowhere"), 2, "nowhere: ");
-    assert_log(aesop(5, "tokenizer", "encode", "--tokenizer", BERT_CASE, "--to=words"), 2,
-               "--to words: one of ids, tokens, offsets is wanted");
+    assert_log(aesop(5, "tokenizer", "encode", "--tokenizer", BERT_CASE, "--to=parts"), 2,
+               "--to parts: one of ids, tokens, offsets, words, types is wanted");
     assert_log(aesop(5, "tokenizer", "encode", "--tokenizer", BERT_CASE, "nowhere.txt"), 2, "nowhere.txt: ");
 }
 
@@ -318,6 +358,8 @@ int main(void)
         cmocka_unit_test(encodes_a_line_a_record),
         cmocka_unit_test(encodes_pairs),
         cmocka_unit_test(encodes_json),
+        cmocka_unit_test(encodes_json_in_every_form),
+        cmocka_unit_test(pads_lines),
         cmocka_unit_test(encoding_says_what_is_missing),
         cmocka_unit_test(decodes),
         cmocka_unit_test(round_trip_through_ids),
