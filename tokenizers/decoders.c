@@ -105,10 +105,13 @@ static const char *const untidy[][2] = {{" .", "."},   {" ?", "?"},     {" !", "
 
 void ae_strings_replace(ae_strings *s, const char *what, const char *with)
 {
+    if (s->failed || s->count == 0) {
+        return;
+    }
     struct ae_string *last = &s->at[s->count - 1];
     char *text = s->bytes + last->offset;
     size_t n = strlen(what), m = strlen(with), length = last->length, out = 0;
-    for (size_t i = 0; i < length && n > 0 && !s->failed;) {
+    for (size_t i = 0; i < length && n > 0;) {
         if (length - i >= n && memcmp(text + i, what, n) == 0) {
             memcpy(text + out, with, m);
             out += m;
@@ -117,7 +120,7 @@ void ae_strings_replace(ae_strings *s, const char *what, const char *with)
             text[out++] = text[i++];
         }
     }
-    if (n > 0 && !s->failed) {
+    if (n > 0) {
         s->used = last->offset + out;
         last->length = out;
     }

@@ -155,12 +155,14 @@ static int take_word(void *self, const char *word, size_t bytes)
     return 0;
 }
 
-/* Whether the old tokenizer makes one known token of the text. */
-static bool is_one_token(growing *g, const char *word, size_t bytes)
+/* Whether the old tokenizer makes one known token of the text: 1 or 0, -1 and e without memory. */
+static int is_one_token(growing *g, const char *word, size_t bytes, ae_err *e)
 {
-    ae_err none = {0};
-    return ae_tokenizer_encode(g->t, word, bytes, NULL, &g->scratch, &none) == 0 && g->scratch.count == 1 &&
-           g->scratch.ids[0] != ae_tokenizer_role(g->t, AE_TOKEN_UNKNOWN);
+    ae_err local = {0};
+    if (ae_tokenizer_encode(g->t, word, bytes, NULL, &g->scratch, &local) != 0) {
+        return local.code == AE_E_MEMORY ? ae_err_set(e, local.code, "%s", local.message) : 0;
+    }
+    return g->scratch.count == 1 && g->scratch.ids[0] != ae_tokenizer_role(g->t, AE_TOKEN_UNKNOWN);
 }
 
 static int add_word(growing *g, const char *word, size_t bytes, ae_err *e)
@@ -173,9 +175,10 @@ static int add_word(growing *g, const char *word, size_t bytes, ae_err *e)
     if (g->vocab && n_prefix > 0 && bytes > n_prefix && memcmp(word, prefix, n_prefix) == 0) {
         return add_to_vocabulary(g, word, bytes, e);
     }
-    if (ae_tokenizer_id(g->t, word, bytes) >= 0 || is_one_token(g, word, bytes)) {
+    int known = ae_tokenizer_id(g->t, word, bytes) >= 0 ? 1 : is_one_token(g, word, bytes, e);
+    if (known != 0) {
         g->growth.known++;
-        return 0;
+        return known > 0 ? 0 : -1;
     }
     only_word only = {0};
     int status = g->vocab ? ae_tokenizer_split(g->t, word, bytes, take_word, &only, &g->scratch, e) : 0;

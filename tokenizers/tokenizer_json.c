@@ -1,4 +1,5 @@
 /* Hugging Face's tokenizer.json, read and written. */
+#include "tensor/json_internal.h"
 #include "tokenizers/tokenizer_internal.h"
 
 #include <stdlib.h>
@@ -63,7 +64,7 @@ ae_json *ae_tokenizer_json(const ae_tokenizer *t, ae_err *e)
     ae_json_set(j, "pre_tokenizer", ae_component_json(&t->pre_tokenizer, e));
     ae_json_set(j, "post_processor", ae_component_json(&t->post, e));
     ae_json_set(j, "decoder", ae_component_json(&t->decoder, e));
-    if (!j || ae_json_set(j, "model", ae_component_json(&t->model, e)) != 0) {
+    if (!j || ae_json_set(j, "model", ae_component_json(&t->model, e)) != 0 || ae_json_is_broken(j)) {
         ae_json_free(j);
         ae_err_set(e, AE_E_MEMORY, "no memory for the tokenizer's JSON");
         return NULL;
