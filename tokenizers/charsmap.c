@@ -82,6 +82,33 @@ static void find_apart(ae_charsmap *c)
     }
 }
 
+static bool is_ideograph(unsigned char first)
+{
+    return first >= 0xe4 && first <= 0xe9;
+}
+
+static void find_apart_ideographs(ae_charsmap *c)
+{
+    for (unsigned a = 0xe4; a <= 0xe9; a++) {
+        size_t node = c->n_units > 0 ? children(c->units[0]) : 0;
+        uint32_t unit = 0;
+        c->apart[a] = c->n_units == 0 || !step(c, &node, (unsigned char)a, &unit);
+    }
+}
+
+size_t ae_charsmap_run(const bool apart[256], bool clusters, const char *text, size_t i, size_t length)
+{
+    const unsigned char *t = (const unsigned char *)text;
+    for (size_t next = i; i < length && apart[t[i]]; i = next) {
+        bool ideograph = is_ideograph(t[i]);
+        next = i + (ideograph ? 3 : 1);
+        if (next < length && t[next] >= 0x80 && !(ideograph && (!clusters || is_ideograph(t[next])))) {
+            break;
+        }
+    }
+    return i;
+}
+
 /* A node without children has no other byte's node among them. */
 static bool is_end(const ae_charsmap *c, size_t node)
 {
@@ -138,6 +165,7 @@ int ae_charsmap_read(const void *bytes, size_t length, ae_charsmap *c, ae_err *e
     c->texts = c->source + (length - text_bytes);
     c->text_bytes = text_bytes;
     find_apart(c);
+    find_apart_ideographs(c);
     c->keeps_blanks = keeps_blanks(c);
     return 0;
 }

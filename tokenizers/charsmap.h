@@ -16,7 +16,8 @@ typedef struct ae_charsmap {
     const char *texts; /* within source, which has a NUL behind it */
     size_t text_bytes;
     bool keeps_blanks; /* blanks, tabs and line ends stay, or become blanks, whatever stands around them */
-    bool apart[128];   /* of an ASCII character: it stays as it is wherever an ASCII character or nothing follows */
+    bool apart[256]; /* by first byte: an ASCII character stays as it is wherever an ASCII character or nothing follows;
+                      * an ideograph (U+4000 to U+9FFF), whatever follows */
 } ae_charsmap;
 
 /* Copies the bytes; none give an empty map. Returns 0, or -1 and e filled: no such bytes; no memory. */
@@ -32,5 +33,9 @@ void ae_charsmap_free(ae_charsmap *c); /* frees what it holds and zeroes it */
  * its replacement; 0: nothing is. */
 size_t ae_charsmap_longest(const ae_charsmap *c, const char *text, size_t length, const char **with);
 size_t ae_charsmap_shortest(const ae_charsmap *c, const char *text, size_t length, const char **with);
+
+/* The end of a run of characters from i on that stay as they are, as `apart` tells or a narrower table of that kind.
+ * `clusters`: what could belong to a cluster with what follows is no part of it. */
+size_t ae_charsmap_run(const bool apart[256], bool clusters, const char *text, size_t i, size_t length);
 
 #endif

@@ -63,7 +63,7 @@ static int metaspace_to_json(const void *self, ae_json *object)
 
 static bool is_letter(const metaspace *m, const char *bytes, size_t length)
 {
-    return length >= m->bytes && memcmp(bytes, m->letter, m->bytes) == 0;
+    return length >= m->bytes && bytes[0] == m->letter[0] && memcmp(bytes, m->letter, m->bytes) == 0;
 }
 
 /* ---- the pre-tokenizer ---------------------------------------------------------------------------------------------- */

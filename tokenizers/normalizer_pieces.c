@@ -13,7 +13,7 @@ typedef struct pieces_normalizer {
     ae_added *symbols;                   /* user-defined */
     int n_symbols;
     ae_matcher matcher;
-    bool copied[128]; /* an ASCII character that stays as it is before another one, and is no blank */
+    bool copied[256]; /* as the map's `apart`, less blanks and what user-defined symbols begin with */
 } pieces_normalizer;
 
 /* ---- reading and writing --------------------------------------------------------------------------------------------- */
@@ -53,7 +53,7 @@ static int read_symbols(const ae_json *object, pieces_normalizer *p, ae_err *e)
 
 static void find_copied(pieces_normalizer *p)
 {
-    for (int c = 0; c < 128; c++) {
+    for (int c = 0; c < 256; c++) {
         p->copied[c] = c != ' ' && p->map.apart[c] && p->matcher.begin[c] == p->matcher.begin[c + 1];
     }
 }
@@ -169,16 +169,6 @@ static void add_unit(const pieces_normalizer *p, ae_work *w, size_t i, unit u, b
     *blank = p->remove && u.with[u.n - 1] == ' ';
 }
 
-/* The end of a run of characters from i on that are copied; those of ASCII without a look at the rules. */
-static size_t copied_end(const pieces_normalizer *p, const ae_work *w, size_t i)
-{
-    const unsigned char *t = (const unsigned char *)w->text.bytes;
-    while (i < w->text.length && t[i] < 0x80 && p->copied[t[i]] && (i + 1 == w->text.length || t[i + 1] < 0x80)) {
-        i++;
-    }
-    return i;
-}
-
 static void trim_end(const pieces_normalizer *p, ae_aligned *out)
 {
     const char *blank = p->escape ? AE_PIECE_BLANK : " ";
@@ -205,7 +195,7 @@ static int pieces_apply(const void *self, ae_work *w)
         }
         bool blank = p->remove && w->begins;
         while (i < t->length) {
-            size_t end = copied_end(p, w, i);
+            size_t end = ae_charsmap_run(p->copied, false, t->bytes, i, t->length);
             if (end > i) {
                 ae_aligned_copy(out, t, i, end);
                 blank = false;

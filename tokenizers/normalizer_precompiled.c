@@ -54,10 +54,8 @@ static int precompiled_apply(const void *self, ae_work *w)
     const ae_aligned *t = &w->text;
     for (size_t i = 0; i < t->length;) {
         size_t run = i;
-        while (i < t->length && (unsigned char)t->bytes[i] < 0x80 && map->apart[(unsigned char)t->bytes[i]] &&
-               (i + 1 == t->length || (unsigned char)t->bytes[i + 1] < 0x80)) {
-            i++; /* clusters of their own, but for a carriage return and a line feed, which stay as they are here */
-        }
+        /* Clusters of their own, but for a carriage return and a line feed, which stay as they are here. */
+        i = ae_charsmap_run(map->apart, true, t->bytes, i, t->length);
         ae_aligned_copy(&w->other, t, run, i);
         size_t end = i < t->length ? i + ae_grapheme(t->bytes + i, t->length - i) : i;
         if (end > i && end - i < CLUSTER_BYTES && replace(map, w, i, end)) {

@@ -1,6 +1,7 @@
 /* SentencePiece's BPE: two neighbours are joined when what they spell is a piece, that of the largest score first, the
  * leftmost of equal ones. User-defined symbols are never joined; unused pieces are taken apart again. */
 #include "tokenizers/sentencepiece_internal.h"
+#include "tokenizers/unicode.h"
 
 #include <stdlib.h>
 
@@ -8,6 +9,7 @@ void ae_piece_merges_free(ae_piece_merges *p)
 {
     ae_merge_table_free(&p->table);
     ae_vocab_free(p->letters);
+    free(p->direct);
 }
 
 /* ---- making ------------------------------------------------------------------------------------------------------- */
@@ -45,6 +47,30 @@ static int collect_letters(ae_sentencepiece *m, ae_err *e)
         }
     }
     return 0;
+}
+
+static int fill_direct(ae_piece_merges *p, ae_err *e)
+{
+    p->direct = malloc(AE_DIRECT_LETTERS * sizeof *p->direct);
+    if (!p->direct) {
+        return ae_err_set(e, AE_E_MEMORY, "no memory for the letters of pieces");
+    }
+    for (uint32_t c = 0; c < AE_DIRECT_LETTERS; c++) {
+        char bytes[4];
+        p->direct[c] = ae_vocab_find(p->letters, bytes, (size_t)ae_utf8_encode(c, bytes));
+    }
+    return 0;
+}
+
+/* The symbol of a character, or -1. */
+static int32_t letter_symbol(const ae_sentencepiece *m, const char *text, size_t bytes)
+{
+    uint32_t c = 0;
+    if (bytes > 3) {
+        return ae_vocab_find(m->merges.letters, text, bytes);
+    }
+    ae_utf8_decode(text, &c);
+    return m->merges.direct[c];
 }
 
 static int32_t symbol_of(const ae_sentencepiece *m, const char *text, size_t bytes)
@@ -98,7 +124,8 @@ static int64_t put_cuts(ae_sentencepiece *m, const float *sorted)
 int ae_piece_merges_init(ae_sentencepiece *m, ae_err *e)
 {
     size_t count = (size_t)m->pieces.vocab->size;
-    if (collect_letters(m, e) != 0 || ae_merge_table_init(&m->merges.table, put_cuts(m, NULL), e) != 0) {
+    if (collect_letters(m, e) != 0 || fill_direct(&m->merges, e) != 0 ||
+        ae_merge_table_init(&m->merges.table, put_cuts(m, NULL), e) != 0) {
         return -1;
     }
     float *sorted = malloc((count + 1) * sizeof *sorted);
@@ -172,7 +199,7 @@ void ae_sentencepiece_merge(const ae_sentencepiece *m, const char *text, size_t 
     for (size_t i = start; s && i < end; i += length) {
         int32_t user = -1;
         length = ae_sentencepiece_letter(m, text + i, end - i, &user);
-        int32_t id = user >= 0 ? m->merges.settled + user : ae_vocab_find(m->merges.letters, text + i, length);
+        int32_t id = user >= 0 ? m->merges.settled + user : letter_symbol(m, text + i, length);
         id = id >= 0 ? id : m->merges.settled + ae_sentencepiece_find(m, text + i, length);
         s[n++] = (ae_symbol){id, (uint32_t)i, (uint32_t)(i + length)};
     }

@@ -202,7 +202,7 @@ const ae_pre_tokenizer_row ae_pre_tokenizer_whitespace = {
 
 static bool is_blank(uint32_t c)
 {
-    return ae_char_flags(c) & AE_CHAR_SPACE;
+    return c <= 0x3000 && ae_char_flags(c) & AE_CHAR_SPACE; /* the last one there is */
 }
 
 static void cut_blanks(ae_work *w, const void *self, ae_piece piece)

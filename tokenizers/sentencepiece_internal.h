@@ -9,9 +9,12 @@
 
 /* What BPE merges. Symbols are numbers: below the number of pieces a piece; then characters that are no piece but stand
  * in one; from `settled` on settled + id, which merges with nothing. */
+enum { AE_DIRECT_LETTERS = 0x10000 };
+
 typedef struct ae_piece_merges {
     ae_merge_table table;
     ae_vocab *letters; /* the symbol of each character that stands in a piece */
+    int32_t *direct;   /* the same by code point below AE_DIRECT_LETTERS; -1: none */
     int32_t settled;
     bool unused; /* there are pieces that are taken apart again */
 } ae_piece_merges;

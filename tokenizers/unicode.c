@@ -109,25 +109,6 @@ unsigned ae_char_flags(uint32_t c)
     return c < TABLE ? table[c] : c <= 0x10ffff ? look_up(c) : 0;
 }
 
-int ae_utf8_decode(const char *bytes, uint32_t *c)
-{
-    const unsigned char *p = (const unsigned char *)bytes;
-    if (p[0] < 0x80) {
-        *c = p[0];
-        return 1;
-    }
-    if (p[0] < 0xe0) {
-        *c = (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f);
-        return 2;
-    }
-    if (p[0] < 0xf0) {
-        *c = (uint32_t)(p[0] & 0xf) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
-        return 3;
-    }
-    *c = (uint32_t)(p[0] & 7) << 18 | (uint32_t)(p[1] & 0x3f) << 12 | (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
-    return 4;
-}
-
 int ae_utf8_encode(uint32_t c, char bytes[4])
 {
     if (c < 0x80) {
@@ -152,6 +133,13 @@ size_t ae_utf8_count(const char *bytes, size_t length)
     return count;
 }
 
+/* Three bytes from U+1000 to U+CFFF, Chinese among them: the second and third may be any that go on. */
+static bool is_common(const char *bytes)
+{
+    const unsigned char *p = (const unsigned char *)bytes;
+    return p[0] >= 0xe1 && p[0] <= 0xec && (p[1] & 0xc0) == 0x80 && (p[2] & 0xc0) == 0x80;
+}
+
 size_t ae_utf8_valid(const char *bytes, size_t length)
 {
     size_t i = 0;
@@ -165,6 +153,9 @@ size_t ae_utf8_valid(const char *bytes, size_t length)
         }
         while (i < length && (unsigned char)bytes[i] < 0x80) {
             i++;
+        }
+        while (length - i >= 3 && is_common(bytes + i)) {
+            i += 3;
         }
         while (i < length && (unsigned char)bytes[i] >= 0x80) {
             int n = ae_utf8_length(bytes + i, length - i);

@@ -31,7 +31,24 @@ enum {
 unsigned ae_char_flags(uint32_t c);
 
 /* Decodes one character of valid UTF-8; the length, 1 to 4. */
-int ae_utf8_decode(const char *bytes, uint32_t *c);
+static inline int ae_utf8_decode(const char *bytes, uint32_t *c)
+{
+    const unsigned char *p = (const unsigned char *)bytes;
+    if (p[0] < 0x80) {
+        *c = p[0];
+        return 1;
+    }
+    if (p[0] < 0xe0) {
+        *c = (uint32_t)(p[0] & 0x1f) << 6 | (p[1] & 0x3f);
+        return 2;
+    }
+    if (p[0] < 0xf0) {
+        *c = (uint32_t)(p[0] & 0xf) << 12 | (uint32_t)(p[1] & 0x3f) << 6 | (p[2] & 0x3f);
+        return 3;
+    }
+    *c = (uint32_t)(p[0] & 7) << 18 | (uint32_t)(p[1] & 0x3f) << 12 | (uint32_t)(p[2] & 0x3f) << 6 | (p[3] & 0x3f);
+    return 4;
+}
 
 /* Encodes one; the length, 1 to 4. No NUL is added. */
 int ae_utf8_encode(uint32_t c, char bytes[4]);

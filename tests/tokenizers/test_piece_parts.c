@@ -1,7 +1,10 @@
 /* Text that is cut before each ▁ and looked up part by part gives the tokens of the whole, rounding of long sums
- * included; numbers before a comma are cut anew as ALBERT's and XLNet's code does it. */
+ * included; numbers before a comma are cut anew as ALBERT's and XLNet's code does it. Characters that a map of
+ * characters leaves alone are copied in runs, with the same result as one by one. */
 #include "tokenizer_samples.h"
+#include "tokenizers/charsmap.h"
 #include "tokenizers/sentencepiece_internal.h"
+#include "tokenizers/tokenizer_internal.h"
 
 static uint32_t chance = 7;
 
@@ -135,8 +138,76 @@ static void test_commas(void **state)
     ae_tokenizer_free(t);
 }
 
+/* A component of the type with the map of T5's golden model. */
+static ae_component with_map(const char *type)
+{
+    ae_err e = {0};
+    ae_tokenizer *t = open_golden("tok_t5", NULL);
+    ae_json *whole = ae_component_json(&t->normalizer, &e), *json = ae_json_new_object();
+    const char *map = ae_json_string(whole, "precompiled_charsmap", NULL, &e);
+    ae_component c = {0};
+    assert_true(map && strlen(map) > 1000);
+    ae_json_set_string(json, "type", type);
+    ae_json_set_string(json, "precompiled_charsmap", map);
+    assert_int_equal(ae_normalizer_from_json(json, &c, &e), 0);
+    ae_json_free(json);
+    ae_json_free(whole);
+    ae_tokenizer_free(t);
+    return c;
+}
+
+static void test_runs(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"\xe4\xb8\xad",
+                                        "\xe9\xb8\xa6",
+                                        "\xe5\x92\x8c",
+                                        "a",
+                                        "B",
+                                        " ",
+                                        "\r\n",
+                                        "\xcc\x81",
+                                        "\xcc\x83",
+                                        "\xe3\x80\x82",
+                                        "\xef\xbc\x8c",
+                                        "\xe3\x80\x80",
+                                        "\xef\xbc\xa1",
+                                        "\xe2\x80\x8d",
+                                        "\xe3\x81\x8b",
+                                        "\xe3\x82\x99",
+                                        "\xef\xa4\x80",
+                                        "\xc3\xa9"};
+    ae_component fast = with_map("Precompiled"), slow = with_map("Precompiled");
+    ae_charsmap *map = slow.self;
+    assert_true(map->apart['a'] && map->apart[0xe4]);
+    memset(map->apart, 0, sizeof map->apart);
+    ae_work one = {0}, two = {0};
+    for (int i = 0; i < 4000; i++) {
+        char text[100];
+        size_t n = 0;
+        for (uint32_t k = below(25); k > 0; k--) {
+            const char *part = parts[below(18)];
+            memcpy(text + n, part, strlen(part));
+            n += strlen(part);
+        }
+        ae_work_begin(&one, text, n);
+        ae_work_begin(&two, text, n);
+        ae_normalizer_precompiled.apply(fast.self, &one);
+        ae_normalizer_precompiled.apply(slow.self, &two);
+        assert_int_equal(one.text.length, two.text.length);
+        assert_memory_equal(one.text.bytes, two.text.bytes, two.text.length);
+        assert_memory_equal(one.text.from, two.text.from, two.text.length * sizeof *two.text.from);
+        assert_memory_equal(one.text.to, two.text.to, two.text.length * sizeof *two.text.to);
+    }
+    ae_work_free(&one);
+    ae_work_free(&two);
+    ae_component_free(&fast);
+    ae_component_free(&slow);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts), cmocka_unit_test(test_commas)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts), cmocka_unit_test(test_commas),
+                                       cmocka_unit_test(test_runs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

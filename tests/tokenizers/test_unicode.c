@@ -124,7 +124,7 @@ static void test_byte_letters(void **state)
         assert_int_equal(ae_byte_character(pinned[i].byte), pinned[i].c);
     }
     for (int b = 0; b < 256; b++) {
-        char letter[3];
+        char letter[4]; /* as much as any character takes */
         uint32_t c = 0;
         int n = ae_byte_letter((unsigned char)b, letter);
         assert_int_equal(ae_utf8_decode(letter, &c), n);
