@@ -100,9 +100,31 @@ static int put_back(growing *g, ae_err *e)
 
 /* ---- one word ------------------------------------------------------------------------------------------------------- */
 
+/* Whether a word is looked for in the normalised text. SentencePiece's normalizers put a blank in front of what they
+ * are given, and the word would be found behind blanks alone; it is looked for in the text as given, as SentencePiece
+ * does with user-defined pieces. 1 or 0, -1 and e without memory. */
+static int in_normal_text(const growing *g, const char *word, size_t bytes, ae_err *e)
+{
+    static const char blank[] = "\xe2\x96\x81";
+    ae_work w = {.begins = true, .text_start = true};
+    ae_work_begin(&w, word, bytes);
+    ae_normalize(g->t, &w);
+    int result = ae_work_check(&w, e);
+    if (result == 0) {
+        bool marked = w.text.length >= 3 && memcmp(w.text.bytes, blank, 3) == 0;
+        result = !marked || (bytes >= 3 && memcmp(word, blank, 3) == 0);
+    }
+    ae_work_free(&w);
+    return result;
+}
+
 /* `id` is that of a token of the vocabulary, or -1 for a new one. */
 static int add_whole(growing *g, const char *word, size_t bytes, bool special, int32_t id, ae_err *e)
 {
+    int normalized = special ? 0 : in_normal_text(g, word, bytes, e);
+    if (normalized < 0) {
+        return -1;
+    }
     if (ae_vocab_find(g->new_whole, word, bytes) >= 0) {
         g->growth.known++;
         return 0;
@@ -111,7 +133,7 @@ static int add_whole(growing *g, const char *word, size_t bytes, bool special, i
     ae_json_set_int(m, "id", id >= 0 ? id : next_id(g, false));
     ae_json_set(m, "content", ae_json_new_bytes(word, bytes));
     ae_json_set_bool(m, "single_word", g->x->single_word && !special);
-    ae_json_set_bool(m, "normalized", !special);
+    ae_json_set_bool(m, "normalized", normalized);
     ae_json_set_bool(m, "special", special);
     if (ae_json_add(g->added, NULL, m) != 0) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for the added tokens");

@@ -134,6 +134,28 @@ static void pairs_keep_their_merges(void **state)
     ae_tokenizer_free(t);
 }
 
+/* Among SentencePiece's pieces a word is found wherever it stands, not behind blanks alone. */
+static void pieces_find_words_everywhere(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"tok_albert", "tok_t5", "tok_spm_bpe", "tok_spm_unigram_bytefallback"};
+    static const char *const words[] = {"Zarathustra"};
+    ae_tokenizer_words w = {.words = words, .n_words = 1};
+    for (int i = 0; i < 4; i++) {
+        ae_tokenizer *t = open_golden(names[i], NULL), *now = extended(t, &w, NULL);
+        ae_encoding x = {0};
+        encode_text(now, "the Zarathustra (Zarathustra)", NULL, &x);
+        int found = 0;
+        for (int64_t k = 0; k < x.count; k++) {
+            found += x.ids[k] == ae_tokenizer_size(t);
+        }
+        assert_int_equal(found, 2);
+        ae_encoding_free(&x);
+        ae_tokenizer_free(now);
+        ae_tokenizer_free(t);
+    }
+}
+
 static void bad_words(void **state)
 {
     (void)state;
@@ -245,13 +267,10 @@ static void another_family(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(word_pieces_take_words),
-        cmocka_unit_test(old_tokens_make_way),
-        cmocka_unit_test(long_words_are_found_whole),
-        cmocka_unit_test(pairs_keep_their_merges),
-        cmocka_unit_test(bad_words),
-        cmocka_unit_test(spelling_role_and_pieces),
-        cmocka_unit_test(another_family),
+        cmocka_unit_test(word_pieces_take_words),       cmocka_unit_test(old_tokens_make_way),
+        cmocka_unit_test(long_words_are_found_whole),   cmocka_unit_test(pairs_keep_their_merges),
+        cmocka_unit_test(pieces_find_words_everywhere), cmocka_unit_test(bad_words),
+        cmocka_unit_test(spelling_role_and_pieces),     cmocka_unit_test(another_family),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
