@@ -5,6 +5,7 @@
 #include "tensor/byte_buffer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -55,21 +56,6 @@ static void token_lines(const ae_tokenizer *t, ae_bytes *out)
     }
 }
 
-/* vocab.json: an object from token to id, on one line as GPT-2's. */
-static int token_object(const ae_tokenizer *t, ae_bytes *out, ae_err *e)
-{
-    ae_json *object = ae_json_new_object();
-    for (int32_t id = 0; id < ae_tokenizer_size(t); id++) {
-        const char *token = ae_tokenizer_token(t, id, NULL);
-        if (token) {
-            ae_json_add(object, token, ae_json_new_int(id));
-        }
-    }
-    int status = add_json(object, false, out, e);
-    ae_json_free(object);
-    return status;
-}
-
 /* A merge as tokenizer.json has it: "a b" or ["a", "b"]. */
 static int merge_line(const ae_json *merge, ae_bytes *out, ae_err *e)
 {
@@ -105,35 +91,63 @@ static int merge_lines(const ae_json *merges, ae_bytes *out, ae_err *e)
     return 0;
 }
 
-/* tokenizer_config.json: what Hugging Face's tokenizers must be told besides the vocabulary. */
-static int configuration(const ae_tokenizer *t, const ae_json *json, ae_bytes *out, ae_err *e)
+/* The classes of Hugging Face's transformers for kinds without a BertNormalizer. */
+static const struct {
+    const char *kind, *name;
+    bool text; /* a text begins and ends with bos_token and eos_token, and there are no cls_token and sep_token */
+} classes[] = {{"gpt1", "OpenAIGPTTokenizer", true},
+               {"gpt2", "GPT2Tokenizer", true},
+               {"roberta", "RobertaTokenizer", false},
+               {"clip", "CLIPTokenizer", true},
+               {"whisper", "WhisperTokenizer", true}};
+
+/* Names the class; whether it is one of those whose texts begin and end. */
+static bool name_class(const ae_tokenizer *t, const ae_json *normalizer, ae_json *object)
 {
-    static const char *const roles[AE_TOKEN_ROLES] = {"pad_token", "unk_token", "cls_token", "sep_token", "mask_token"};
-    const ae_json *normalizer = ae_json_get(json, "normalizer");
-    const char *type = ae_json_string(normalizer, "type", "", NULL);
-    bool gpt1 = strcmp(ae_tokenizer_kind(t), "gpt1") == 0, gpt2 = strcmp(ae_tokenizer_kind(t), "gpt2") == 0,
-         roberta = strcmp(ae_tokenizer_kind(t), "roberta") == 0;
-    ae_json *object = ae_json_new_object();
-    if (gpt1) {
-        ae_json_set_string(object, "tokenizer_class", "OpenAIGPTTokenizer");
-    } else if (strcmp(type, "BertNormalizer") == 0) {
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        if (strcmp(ae_tokenizer_kind(t), classes[i].kind) == 0) {
+            ae_json_set_string(object, "tokenizer_class", classes[i].name);
+            return classes[i].text;
+        }
+    }
+    if (strcmp(ae_json_string(normalizer, "type", "", NULL), "BertNormalizer") == 0) {
         const ae_json *accents = ae_json_get(normalizer, "strip_accents");
         ae_json_set_string(object, "tokenizer_class", "BertTokenizer");
         ae_json_set_bool(object, "do_lower_case", ae_json_bool(normalizer, "lowercase", true, NULL));
         ae_json_set_bool(object, "tokenize_chinese_chars",
                          ae_json_bool(normalizer, "handle_chinese_chars", true, NULL));
         ae_json_set(object, "strip_accents", accents ? ae_json_copy(accents) : ae_json_new_null());
-    } else if (gpt2 || roberta) {
-        ae_json_set_string(object, "tokenizer_class", gpt2 ? "GPT2Tokenizer" : "RobertaTokenizer");
     }
+    return false;
+}
+
+/* Added tokens under their ids, as "added_tokens_decoder" has them. */
+static ae_json *added_by_id(const ae_json *list)
+{
+    ae_json *object = ae_json_new_object();
+    for (const ae_json *m = ae_json_first(list); m; m = ae_json_next(m)) {
+        char id[24];
+        snprintf(id, sizeof id, "%lld", (long long)ae_json_int(m, "id", 0, NULL));
+        ae_json *added = ae_json_copy(m);
+        ae_json_remove(added, "id");
+        ae_json_add(object, id, added);
+    }
+    return object;
+}
+
+/* tokenizer_config.json: what Hugging Face's tokenizers must be told besides the vocabulary. */
+static int configuration(const ae_tokenizer *t, const ae_json *json, ae_bytes *out, ae_err *e)
+{
+    static const char *const roles[AE_TOKEN_ROLES] = {"pad_token", "unk_token", "cls_token", "sep_token", "mask_token"};
+    static const char *const text_roles[AE_TOKEN_ROLES] = {"pad_token", "unk_token", "bos_token", "eos_token",
+                                                           "mask_token"};
+    ae_json *object = ae_json_new_object();
+    bool text = name_class(t, ae_json_get(json, "normalizer"), object);
+    ae_json_set(object, "added_tokens_decoder", added_by_id(ae_json_get(json, "added_tokens")));
     for (int role = 0; role < AE_TOKEN_ROLES; role++) {
         int32_t id = ae_tokenizer_role(t, (ae_token_role)role);
-        /* GPT-2 begins and ends with one token and knows none of the other roles. */
-        if (id >= 0 && !gpt2) {
-            ae_json_set_string(object, roles[role], ae_tokenizer_token(t, id, NULL));
-        } else if (id >= 0 && role == AE_TOKEN_SEP) {
-            ae_json_set_string(object, "bos_token", ae_tokenizer_token(t, id, NULL));
-            ae_json_set_string(object, "eos_token", ae_tokenizer_token(t, id, NULL));
+        if (id >= 0) {
+            ae_json_set_string(object, (text ? text_roles : roles)[role], ae_tokenizer_token(t, id, NULL));
         }
     }
     int status = add_json(object, true, out, e);
@@ -193,7 +207,8 @@ static int plan_pieces(planned *p, const ae_tokenizer *t, const char *folder, co
 
 static int plan_vocabulary(planned *p, const ae_tokenizer *t, const ae_json *json, const char *folder, ae_err *e)
 {
-    const ae_json *merges = ae_json_get(ae_json_get(json, "model"), "merges");
+    const ae_json *model = ae_json_get(json, "model");
+    const ae_json *vocab = ae_json_get(model, "vocab"), *merges = ae_json_get(model, "merges");
     if (is_from_pieces(t)) {
         return plan_pieces(p, t, folder, "spiece.model", e);
     }
@@ -208,7 +223,7 @@ static int plan_vocabulary(planned *p, const ae_tokenizer *t, const ae_json *jso
         return vocabulary ? 0 : -1;
     }
     ae_bytes *vocabulary = plan(p, folder, "vocab.json", e), *pairs = plan(p, folder, "merges.txt", e);
-    return vocabulary && pairs && token_object(t, vocabulary, e) == 0 ? merge_lines(merges, pairs, e) : -1;
+    return vocabulary && pairs && add_json(vocab, false, vocabulary, e) == 0 ? merge_lines(merges, pairs, e) : -1;
 }
 
 static int plan_files(planned *p, const ae_tokenizer *t, const ae_json *json, const char *output, ae_err *e)

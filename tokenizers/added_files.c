@@ -115,8 +115,18 @@ static int read_named(ae_added_specs *s, const ae_json *file, ae_err *e)
     return 0;
 }
 
+static bool is_kinds_own(const ae_kind *kind, const char *content)
+{
+    for (int i = 0; kind->special[i]; i++) {
+        if (strcmp(kind->special[i], content) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* {"<|en|>": 50259, ...} */
-static int read_ids(ae_added_specs *s, const ae_json *added, ae_err *e)
+static int read_ids(ae_added_specs *s, const ae_json *added, const ae_kind *kind, ae_err *e)
 {
     for (const ae_json *m = ae_json_first(added); m; m = ae_json_next(m)) {
         const char *content = ae_json_key(m);
@@ -131,8 +141,10 @@ static int read_ids(ae_added_specs *s, const ae_json *added, ae_err *e)
         } else if (!known) {
             ae_added_spec spec = ae_added_default(content);
             spec.id = id;
-            spec.special = false;
-            spec.normalized = true;
+            if (!is_kinds_own(kind, content)) {
+                spec.special = false;
+                spec.normalized = true;
+            }
             if (add(s, spec, e) != 0) {
                 return -1;
             }
@@ -148,13 +160,10 @@ int ae_added_gather(ae_added_specs *s, const ae_json *config, const ae_json *spe
     int result = read_decoder(s, config, e);
     result = result == 0 ? read_named(s, special, e) : result;
     result = result == 0 ? read_named(s, config, e) : result;
-    result = result == 0 ? read_ids(s, added, e) : result;
+    result = result == 0 ? read_ids(s, added, kind, e) : result;
     for (int i = 0; kind->special[i] && result == 0; i++) {
         const char *content = kind->special[i];
-        ae_added_spec *known = find(s, content);
-        if (known) {
-            known->special = true;
-        } else if (ae_vocab_find(v, content, strlen(content)) >= 0) {
+        if (!find(s, content) && ae_vocab_find(v, content, strlen(content)) >= 0) {
             result = add(s, ae_added_default(content), e);
         }
     }

@@ -316,6 +316,44 @@ static void converts_there_and_back(void **state)
     assert_non_null(strstr(out_text, "\"lowercase\":false"));
 }
 
+/* Added tokens behind the vocabulary, with their flags and ids, and the class of transformers that reads them. */
+static void converts_added_tokens(void **state)
+{
+    (void)state;
+    write_text(
+        "added.json",
+        "{\"added_tokens\":[{\"id\":2,\"content\":\"<|endoftext|>\",\"special\":true},{\"id\":3,\"content\":"
+        "\"<|startoftranscript|>\",\"special\":true},{\"id\":9,\"content\":\"<|notimestamps|>\",\"special\":true},"
+        "{\"id\":5,\"content\":\"word\",\"single_word\":true,\"rstrip\":true}],\"pre_tokenizer\":{\"type\":"
+        "\"ByteLevel\",\"add_prefix_space\":false},\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":"
+        "[{\"SpecialToken\":{\"id\":\"<|startoftranscript|>\",\"type_id\":0}},{\"SpecialToken\":{\"id\":"
+        "\"<|notimestamps|>\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"SpecialToken\":{\"id\":"
+        "\"<|endoftext|>\",\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"Sequence\":"
+        "{\"id\":\"B\",\"type_id\":1}}],\"special_tokens\":{\"<|startoftranscript|>\":{\"id\":\"\",\"ids\":[3],"
+        "\"tokens\":[]},\"<|notimestamps|>\":{\"id\":\"\",\"ids\":[9],\"tokens\":[]},\"<|endoftext|>\":{\"id\":\"\","
+        "\"ids\":[2],\"tokens\":[]}}},\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":"
+        "{\"a\":0,\"b\":1},\"merges\":[]}}");
+    write_text("added.txt", "ab word  b<|endoftext|>");
+    assert_int_equal(aesop(6, "tokenizer", "convert", "added.json", "-o", "added_folder", "--force"), 0);
+    unlink("added_folder/tokenizer.json");
+    assert_int_equal(aesop(6, "tokenizer", "encode", "--tokenizer", "added_folder", "--special", "added.txt"), 0);
+    assert_string_equal(out_text, "3 9 0 1 5 1 2 2\n");
+    char *config = read_text("added_folder/tokenizer_config.json");
+    assert_non_null(strstr(config, "\"tokenizer_class\": \"WhisperTokenizer\""));
+    assert_non_null(strstr(config, "\"eos_token\": \"<|endoftext|>\""));
+    assert_null(strstr(config, "sep_token"));
+    free(config);
+    assert_int_equal(aesop(11, "tokenizer", "train", "--kind=clip", "--vocab-size=700", "--corpus", FABLES, "-o",
+                           "tok_clip", "--force", "-q", "--progress=none"),
+                     0);
+    assert_int_equal(aesop(6, "tokenizer", "encode", "--tokenizer", "tok_clip", "added.txt", "--special"), 0);
+    char *whole = strdup(out_text);
+    unlink("tok_clip/tokenizer.json");
+    assert_int_equal(aesop(6, "tokenizer", "encode", "--tokenizer", "tok_clip", "added.txt", "--special"), 0);
+    assert_string_equal(out_text, whole);
+    free(whole);
+}
+
 /* Line ends are tokens of the kind "plain": no line of a vocab.txt can hold them, a tokenizer.json does. */
 static void line_ends_as_tokens(void **state)
 {
@@ -365,6 +403,7 @@ int main(void)
         cmocka_unit_test(round_trip_through_ids),
         cmocka_unit_test(inspects),
         cmocka_unit_test(converts_there_and_back),
+        cmocka_unit_test(converts_added_tokens),
         cmocka_unit_test(line_ends_as_tokens),
         cmocka_unit_test(converting_says_what_is_wrong),
     };
