@@ -294,7 +294,7 @@ int ae_input_read_all(const char *path, ae_bytes *out, ae_err *e)
     if (read_parts(path, out, e) != 0) {
         return -1;
     }
-    if (!ae_bzip2_begins(out->data + before, out->length - before)) {
+    if (out->length == before || !ae_bzip2_begins(out->data + before, out->length - before)) {
         return 0;
     }
     ae_bytes_add(&packed, out->data + before, out->length - before);

@@ -15,6 +15,9 @@
 #define FUZZ_ADDED                                                                                                     \
     "[{\"id\":9,\"content\":\"<m>\",\"lstrip\":true,\"rstrip\":true,\"special\":true},{\"id\":10,\"content\":\"aB\","  \
     "\"single_word\":true,\"normalized\":true}]"
+#define FUZZ_ENGLISH(rules)                                                                                            \
+    "{\"normalizer\":{\"type\":\"EnglishWords\",\"rules\":" rules                                                      \
+    "},\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"},\"model\":" FUZZ_WORDS "}"
 #define FUZZ_SENTENCEPIECE(algorithm, comma)                                                                           \
     "{\"model\":{\"type\":\"SentencePiece\",\"algorithm\":\"" algorithm "\",\"byte_fallback\":false,"                  \
     "\"comma_rule\":" comma                                                                                            \
@@ -71,6 +74,9 @@ static const char *const fuzz_tokenizers[] = {
     FUZZ_SENTENCEPIECE("bpe", "false"),
     FUZZ_SENTENCEPIECE("word", "false"),
     FUZZ_SENTENCEPIECE("char", "false"),
+    FUZZ_ENGLISH("\"treebank\",\"lowercase\":true"),
+    FUZZ_ENGLISH("\"nltk\""),
+    FUZZ_ENGLISH("\"moses\",\"aggressive\":true,\"escape\":true"),
 };
 enum { FUZZ_TOKENIZERS = sizeof fuzz_tokenizers / sizeof *fuzz_tokenizers };
 
