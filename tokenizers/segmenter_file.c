@@ -161,9 +161,9 @@ static int read_file(ae_segmenter *s, const char *path, ae_err *e)
     ae_bytes text = {0};
     int status = ae_input_read_all(path, &text, e);
     if (status == 0) {
-        uint64_t both[2] = {s->hash, ae_hash_bytes(text.data ? text.data : "", text.length)};
+        uint64_t both[2] = {s->hash, ae_hash_bytes(text.data, text.length)};
         s->hash = ae_hash_bytes(both, sizeof both);
-        status = read_lines(s, &text, e);
+        status = text.length > 0 ? read_lines(s, &text, e) : 0;
         if (status != 0) {
             ae_err_prefix(e, "%s", path);
         }

@@ -1,14 +1,8 @@
 /* Tokenizers of all families are read, encode, decode, are written and extended while allocations fail, each in turn,
  * alone or with all that follow: an error of memory or the same result, and nothing left behind. */
-#include "memory_faults.h"
+#include "memory_scenarios.h"
 
 #include "fuzz/piece_targets.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 
 static const char text[] = "The fox's 3,14 \xc3\x84xxy \xe4\xb8\xad a<m>ab new york";
 
@@ -52,10 +46,11 @@ static int extend(const ae_tokenizer *t, uint64_t *hash, ae_err *e)
 }
 
 /* All that is done with number i of the tokenizers; 0, or -1 and e. */
-static int use(int i, uint64_t *hash, ae_err *e)
+static int use(const void *self, uint64_t *hash, ae_err *e)
 {
+    const char *whole = self;
     *hash = 1;
-    ae_json *json = ae_json_parse(fuzz_tokenizers[i], strlen(fuzz_tokenizers[i]), e);
+    ae_json *json = ae_json_parse(whole, strlen(whole), e);
     ae_tokenizer *t = json ? ae_tokenizer_from_json(json, e) : NULL;
     ae_json_free(json);
     int status = t ? encode_and_decode(t, hash, e) : -1;
@@ -69,50 +64,13 @@ static int use(int i, uint64_t *hash, ae_err *e)
     return status;
 }
 
-static bool fail_at(int i, long call, bool rest, uint64_t want)
-{
-    ae_err e = {0};
-    uint64_t hash;
-    long live = faults.live;
-    atomic_store(&faults.calls, 0);
-    atomic_store(&faults.rest, rest);
-    atomic_store(&faults.hit, false);
-    atomic_store(&faults.at, call);
-    int status = use(i, &hash, &e);
-    bool hit = atomic_load(&faults.hit);
-    atomic_store(&faults.at, -1);
-    if (status == 0 ? hash != want : e.code != AE_E_MEMORY) {
-        fail_msg("tokenizer %d, allocation %ld%s: status %d, %s", i, call, rest ? " and all later ones" : "", status,
-                 e.message);
-    }
-    if (faults.live != live) {
-        fail_msg("tokenizer %d, allocation %ld%s: %ld blocks are left (%s)", i, call, rest ? " and all later ones" : "",
-                 faults.live - live, e.message);
-    }
-    return hit;
-}
-
 static void every_failure(void **state)
 {
     (void)state;
     for (int i = 0; i < FUZZ_TOKENIZERS; i++) {
-        uint64_t want, again;
-        ae_err e = {0};
-        if (use(i, &want, &e) != 0) {
-            fail_msg("tokenizer %d: %s", i, e.message);
-        }
-        atomic_store(&faults.calls, 0);
-        assert_int_equal(use(i, &again, &e), 0);
-        assert_true(again == want);
-        long calls = atomic_load(&faults.calls), stride = calls / 300 + 1;
-        assert_true(calls > 100);
-        for (int rest = 0; rest < 2; rest++) {
-            long hits = 0;
-            for (long n = i % stride; n < calls; n += stride) {
-                hits += fail_at(i, n, rest != 0, want);
-            }
-            assert_true(hits >= calls / stride - 2);
-        }
+        char name[32];
+        snprintf(name, sizeof name, "tokenizer %d", i);
+        memory_every_failure(name, use, fuzz_tokenizers[i], 300, i);
     }
 }
 

@@ -1,27 +1,20 @@
 /* Words, character ids and Unihan while allocations fail, each in turn, alone or with all that
  * follow: an error of memory or the same result, and nothing left behind. */
-#include "memory_faults.h"
+#include "memory_scenarios.h"
 #include "tokenizers/character_ids.h"
 #include "tokenizers/kinds.h"
 #include "tokenizers/segmenter.h"
 #include "tokenizers/unihan.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #define UNIHAN "no_memory_unihan"
 
-/* A result to compare in *result; 0, or -1 and e. */
-typedef int scenario(uint64_t *result, ae_err *e);
-
-static int segment(uint64_t *result, ae_err *e)
+static int segment(const void *self, uint64_t *result, ae_err *e)
 {
+    (void)self;
     static const char *const paths[] = {AE_TEST_DIR "/tokenizers/chinese_words/words.txt",
                                         AE_TEST_DIR "/tokenizers/chinese_words/user.txt"};
     static char text[3000];
@@ -37,8 +30,9 @@ static int segment(uint64_t *result, ae_err *e)
     return status;
 }
 
-static int characters(uint64_t *result, ae_err *e)
+static int characters(const void *self, uint64_t *result, ae_err *e)
 {
+    (void)self;
     static char text[200];
     memset(text, ' ', sizeof text);
     for (size_t i = 0; i < sizeof text; i += 2) {
@@ -52,16 +46,18 @@ static int characters(uint64_t *result, ae_err *e)
     return status;
 }
 
-static int unihan(uint64_t *result, ae_err *e)
+static int unihan(const void *self, uint64_t *result, ae_err *e)
 {
+    (void)self;
     ae_unihan *u = ae_unihan_open(UNIHAN, e);
     *result = u ? (uint64_t)ae_unihan_radical(u, 0x72d0) + (uint64_t)strlen(ae_unihan_pinyin(u, 0x72d0)) : 0;
     ae_unihan_free(u);
     return u ? 0 : -1;
 }
 
-static int english(uint64_t *result, ae_err *e)
+static int english(const void *self, uint64_t *result, ae_err *e)
 {
+    (void)self;
     static const char *const kinds[] = {"treebank", "nltk", "moses", "simple"};
     static const char *const tokens[] = {"<unk>", "UNK", "[UNK]", "fox"};
     static const char text[] =
@@ -81,52 +77,16 @@ static int english(uint64_t *result, ae_err *e)
     return status;
 }
 
-static bool fail_at(const char *name, scenario *run, long call, bool rest, uint64_t want)
-{
-    ae_err e = {0};
-    uint64_t result;
-    long live = faults.live;
-    atomic_store(&faults.calls, 0);
-    atomic_store(&faults.rest, rest);
-    atomic_store(&faults.hit, false);
-    atomic_store(&faults.at, call);
-    int status = run(&result, &e);
-    bool hit = atomic_load(&faults.hit);
-    atomic_store(&faults.at, -1);
-    if (status == 0 ? result != want : e.code != AE_E_MEMORY) {
-        fail_msg("%s, allocation %ld%s: status %d, %s", name, call, rest ? " and all later ones" : "", status,
-                 e.message);
-    }
-    if (faults.live != live) {
-        fail_msg("%s, allocation %ld%s: %ld blocks are left (%s)", name, call, rest ? " and all later ones" : "",
-                 faults.live - live, e.message);
-    }
-    return hit;
-}
-
-static void every_failure(const char *name, scenario *run)
-{
-    uint64_t want;
-    ae_err e = {0};
-    assert_int_equal(run(&want, &e), 0);
-    assert_true(want > 0);
-    for (int rest = 0; rest < 2; rest++) {
-        for (long call = 0; fail_at(name, run, call, rest != 0, want); call++) {
-            assert_true(call < 20000);
-        }
-    }
-}
-
 static void words(void **state)
 {
     (void)state;
-    every_failure("segmenter", segment);
+    memory_every_failure("segmenter", segment, NULL, 3000, 0);
 }
 
 static void ids_of_characters(void **state)
 {
     (void)state;
-    every_failure("characters", characters);
+    memory_every_failure("characters", characters, NULL, 3000, 0);
 }
 
 static void database(void **state)
@@ -142,7 +102,7 @@ static void database(void **state)
         fputs(files[i][1], f);
         fclose(f);
     }
-    every_failure("unihan", unihan);
+    memory_every_failure("unihan", unihan, NULL, 3000, 0);
     unlink(files[0][0]);
     unlink(files[1][0]);
     rmdir(UNIHAN);
@@ -151,7 +111,7 @@ static void database(void **state)
 static void rules(void **state)
 {
     (void)state;
-    every_failure("english", english);
+    memory_every_failure("english", english, NULL, 3000, 0);
 }
 
 int main(void)
