@@ -1,14 +1,9 @@
 /* Reading models of pieces and encoding batches with them while allocations fail, each in turn, alone or with all that
  * follow: an error of memory or the same tokens, and nothing left behind. */
-#include "memory_faults.h"
+#include "memory_scenarios.h"
 #include "tensor/threads.h"
 #include "tokenizers/tokenizer.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
 #include <stdio.h>
 
 #define PIECES                                                                                                         \
@@ -27,8 +22,9 @@ static const char *const models[] = {
 enum { MODELS = sizeof models / sizeof *models };
 
 /* A hash of the ids of some texts in *ids, never 0; 0, or -1 and e. */
-static int run(const char *model, uint64_t *ids, ae_err *e)
+static int run(const void *self, uint64_t *ids, ae_err *e)
 {
+    const char *model = self;
     static const char text[] = "\xe2\x96\x81"
                                "abab\xe2\x96\x81"
                                "a9,z\xe2\x96\x81[x]ba";
@@ -50,42 +46,14 @@ static int run(const char *model, uint64_t *ids, ae_err *e)
     return status;
 }
 
-static bool fail_at(const char *model, long call, bool rest, uint64_t want)
-{
-    ae_err e = {0};
-    uint64_t ids;
-    long live = faults.live;
-    atomic_store(&faults.calls, 0);
-    atomic_store(&faults.rest, rest);
-    atomic_store(&faults.hit, false);
-    atomic_store(&faults.at, call);
-    int status = run(model, &ids, &e);
-    bool hit = atomic_load(&faults.hit);
-    atomic_store(&faults.at, -1);
-    if (status == 0 ? ids != want : e.code != AE_E_MEMORY) {
-        fail_msg("%.60s, allocation %ld%s: status %d, %s", model, call, rest ? " and all later ones" : "", status,
-                 e.message);
-    }
-    if (faults.live != live) {
-        fail_msg("%.60s, allocation %ld%s: %ld blocks are left (%s)", model, call, rest ? " and all later ones" : "",
-                 faults.live - live, e.message);
-    }
-    return hit;
-}
-
 static void every_failure(void **state)
 {
     (void)state;
     assert_int_equal(ae_set_threads(1, NULL), 0);
     for (int i = 0; i < MODELS; i++) {
-        uint64_t want;
-        ae_err e = {0};
-        assert_int_equal(run(models[i], &want, &e), 0);
-        long call = 0;
-        while (fail_at(models[i], call, false, want)) {
-            fail_at(models[i], call++, true, want);
-        }
-        assert_true(call > 20);
+        char name[61];
+        snprintf(name, sizeof name, "%.60s", models[i]);
+        memory_every_failure(name, run, models[i], 5000, 0);
     }
 }
 
