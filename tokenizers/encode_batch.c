@@ -191,7 +191,7 @@ static int64_t encode_all(const ae_tokenizer *t, const ae_text *texts, int64_t c
         int64_t mine_at = -1;
         l->count = 0;
         l->offsets = !o->no_offsets;
-#pragma omp for schedule(dynamic, CHUNK)
+#pragma omp for schedule(dynamic, CHUNK) nowait
         for (int64_t i = 0; i < count; i++) {
             if (mine_at < 0 && encode_one(t, &texts[i], &o->encode, l, &mine) != 0) {
                 mine_at = i;
