@@ -280,11 +280,12 @@ static void decoder_apply(const void *self, const ae_strings *in, ae_strings *ou
         replace_all(d, &text, &replaced);
     }
     const ae_bytes *done = d->map.source_bytes > 0 ? &replaced : &text;
+    const char *bytes = done->data ? done->data : ""; /* nothing was added to an empty text */
     out->failed = out->failed || text.failed || replaced.failed;
     if (d->join == JOIN_LIBRARY && !out->failed) {
-        ae_strings_add(out, done->data ? done->data : "", done->length);
+        ae_strings_add(out, bytes, done->length);
     } else if (!out->failed) {
-        add_stripped(out, done->data, done->length);
+        add_stripped(out, bytes, done->length);
     }
     ae_bytes_free(&text);
     ae_bytes_free(&replaced);

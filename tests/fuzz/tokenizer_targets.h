@@ -7,6 +7,7 @@
 #include "tokenizers/extend.h"
 #include "tokenizers/segmenter.h"
 #include "tokenizers/tokenizer_internal.h"
+#include "tokenizers/unihan.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -77,6 +78,13 @@ static const char *const fuzz_tokenizers[] = {
     FUZZ_ENGLISH("\"treebank\",\"lowercase\":true"),
     FUZZ_ENGLISH("\"nltk\""),
     FUZZ_ENGLISH("\"moses\",\"aggressive\":true,\"escape\":true"),
+    "{\"added_tokens\":" FUZZ_ADDED
+    ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"\\u2581\",\"prepend_scheme\":"
+    "\"first\",\"split\":true},\"decoder\":{\"type\":\"Metaspace\",\"replacement\":\"\\u2581\",\"prepend_scheme\":"
+    "\"always\","
+    "\"split\":true},\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0],[\"\\u2581\",-1],["
+    "\"\\u2581a\",-2],"
+    "[\"a\",-2.5],[\"B\",-3]],\"byte_fallback\":false}}",
 };
 enum { FUZZ_TOKENIZERS = sizeof fuzz_tokenizers / sizeof *fuzz_tokenizers };
 
@@ -88,6 +96,8 @@ static const char fuzz_folder[] =
     "\"[UNK]\"}}%{\"mask_token\":\"a\",\"additional_special_tokens\":[\"<x>\"]}";
 static const char fuzz_chinese[] = "\xe4\xb8\xad\xe6\x96\x87 12 n\n\xe4\xb8\xad 3\n\xe6\x96\x87\xe5\xad\x97\n"
                                    "C++ 9 eng\n%\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97 C++ 3.5\r\n";
+static const char fuzz_readings[] = "# x\nU+4E00\tkMandarin\ty\xc4\xab\nU+4E01\tkMandarin\td\xc4\xabng zh\xc4\x93ng\n%"
+                                    "U+4E00\tkRSUnicode\t1.0\nU+4E01\tkRSUnicode\t1.1 9'.3\n";
 static const char fuzz_words[] = "The \xc3\x84 1\xcc\x81 \xe4\xb8\xad, aB<m> \xf0\x9f\x98\x80 ''s \xff\xe4\xb8\n";
 
 /* What must hold for the tokens of any text. */
@@ -331,6 +341,53 @@ static inline void fuzz_segmenter(const uint8_t *data, size_t size)
     ae_segmenter_free(s);
 }
 
+static const char *const fuzz_unihan_names[2] = {"Unihan_Readings.txt", "Unihan_IRGSources.txt"};
+static char fuzz_unihan_folder[] = "/tmp/fuzz_unihan_XXXXXX";
+
+static inline void fuzz_unihan_path(int i, char path[128])
+{
+    snprintf(path, 128, "%s/%s", fuzz_unihan_folder, fuzz_unihan_names[i]);
+}
+
+static inline void fuzz_unihan_clear(void)
+{
+    char path[128];
+    for (int i = 0; i < 2; i++) {
+        fuzz_unihan_path(i, path);
+        unlink(path);
+    }
+    rmdir(fuzz_unihan_folder);
+}
+
+/* What Unihan says, from a folder of two files: readings, and behind a % radicals. */
+static inline void fuzz_unihan(const uint8_t *data, size_t size)
+{
+    static bool made;
+    const char *at = size ? (const char *)data : "", *end = at + size;
+    if (!made) {
+        made = mkdtemp(fuzz_unihan_folder) != NULL && atexit(fuzz_unihan_clear) == 0;
+    }
+    for (int i = 0; i < 2; i++) {
+        char path[128];
+        size_t bytes = 0;
+        const char *part = fuzz_part(&at, end, &bytes);
+        fuzz_unihan_path(i, path);
+        FILE *f = fopen(path, "wb");
+        fuzz_require(f && fwrite(part ? part : "", 1, bytes, f) == bytes && fclose(f) == 0, "there is a disk");
+    }
+    ae_err e = {0};
+    ae_unihan *u = ae_unihan_open(fuzz_unihan_folder, &e);
+    fuzz_check_error(!u, &e);
+    for (uint32_t c = 0x4e00; u && c < 0x4e00 + 64; c++) {
+        char letters[AE_PINYIN_MAX];
+        const char *pinyin = ae_unihan_pinyin(u, c);
+        int tone = pinyin ? ae_pinyin_tone(pinyin, letters) : 5;
+        fuzz_require(tone >= 1 && tone <= 5, "a reading has a tone");
+        fuzz_require(ae_unihan_radical(u, c) >= 0 && ae_unihan_radical(u, c) <= AE_RADICALS, "radicals are numbered");
+    }
+    ae_unihan_free(u);
+}
+
 /* ---- seeds ----------------------------------------------------------------------------------------------------------- */
 
 static inline int write_seed(const char *folder, const char *name, int number, const void *data, size_t bytes)
@@ -350,6 +407,7 @@ static inline int write_tokenizer_seeds(const char *folder)
     result |= write_seed(folder, "vocab", 0, fuzz_vocabulary, sizeof fuzz_vocabulary - 1);
     result |= write_seed(folder, "vocab", 1, fuzz_pairs, sizeof fuzz_pairs - 1);
     result |= write_seed(folder, "vocab", 2, fuzz_folder, sizeof fuzz_folder - 1);
+    result |= write_seed(folder, "unihan", 0, fuzz_readings, sizeof fuzz_readings - 1);
     result |= write_seed(folder, "segmenter", 0, fuzz_chinese, sizeof fuzz_chinese - 1);
     for (int i = 0; i < FUZZ_TOKENIZERS; i++) {
         result |= write_seed(folder, "tokenizer", i, fuzz_tokenizers[i], strlen(fuzz_tokenizers[i]));

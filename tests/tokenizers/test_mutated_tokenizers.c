@@ -93,6 +93,7 @@ static void test_dictionaries(void **state)
 {
     (void)state;
     mutate(fuzz_segmenter, fuzz_chinese, 2);
+    mutate(fuzz_unihan, fuzz_readings, 5);
 }
 
 static void test_piece_files(void **state)
