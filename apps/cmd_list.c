@@ -196,11 +196,12 @@ static bool schedule_entry(ae_run *run, int i, list_entry *entry)
 static bool tokenizer_entry(ae_run *run, int i, list_entry *entry)
 {
     (void)run;
-    if (i >= ae_tokenizer_kind_count()) {
+    int k = i - ae_tokenizer_kind_count(); /* behind those that can be trained */
+    if (k >= ae_tokenizer_piece_kind_count()) {
         return false;
     }
-    entry->name = ae_tokenizer_kind_name(i);
-    entry->about = ae_tokenizer_kind_about(i);
+    entry->name = k < 0 ? ae_tokenizer_kind_name(i) : ae_tokenizer_piece_kind_name(k);
+    entry->about = k < 0 ? ae_tokenizer_kind_about(i) : ae_tokenizer_piece_kind_about(k);
     return true;
 }
 
@@ -217,7 +218,7 @@ static const struct list_kind {
     {"recipes", "models of known sizes with the values that they are trained with", recipe_entry},
     {"optimizers", "the rules of optimizers, each with its formula", optimizer_entry},
     {"schedules", "the schedules of the learning rate", schedule_entry},
-    {"tokenizers", "the kinds of tokenizers that can be trained, and opened from vocabulary files", tokenizer_entry},
+    {"tokenizers", "the kinds of tokenizers, from vocabulary files and from SentencePiece models", tokenizer_entry},
     {"options", "every option that some command takes", option_entry},
     {"ops", "the operations on tensors, each with its formula", op_entry},
     {"activations", "the activations that a model's configuration can name", activation_entry},

@@ -164,13 +164,26 @@ static const char *const role_names[AE_TOKEN_ROLES][5] = {
     [AE_TOKEN_MASK] = {"[MASK]", "<mask>"},
 };
 
+/* Whether an id is that of a piece which no text spells. */
+static bool is_control(const ae_tokenizer *t, int32_t id)
+{
+    return id >= 0 && model_of(t) == &ae_model_sentencepiece &&
+           ae_sentencepiece_pieces(t->model.self)->types[id] == AE_PIECE_CONTROL;
+}
+
+static int32_t role_id(const ae_tokenizer *t, const char *name)
+{
+    const ae_added *a = added_named(t, name, strlen(name));
+    int32_t id = a ? a->id : ae_vocab_find(t->vocab, name, strlen(name));
+    return a || is_control(t, id) ? id : -1;
+}
+
 static void find_roles(ae_tokenizer *t)
 {
     for (int role = 0; role < AE_TOKEN_ROLES; role++) {
         t->roles[role] = -1;
         for (int i = 0; i < 5 && role_names[role][i] && t->roles[role] < 0; i++) {
-            const ae_added *a = added_named(t, role_names[role][i], strlen(role_names[role][i]));
-            t->roles[role] = a ? a->id : -1;
+            t->roles[role] = role_id(t, role_names[role][i]);
         }
     }
     int32_t unknown = model_of(t)->unknown(t->model.self);
@@ -235,6 +248,9 @@ static int fill_flags(ae_tokenizer *t, ae_err *e)
         t->flags[id] = goes_on ? AE_FLAG_CONTINUES : 0;
     }
     flag_open(t);
+    for (int32_t id = 0; id < t->vocab->size; id++) {
+        t->flags[id] = is_control(t, id) ? AE_FLAG_SPECIAL : t->flags[id];
+    }
     for (int i = 0; i < t->n_added; i++) {
         t->flags[t->added[i].id] = (uint8_t)(AE_FLAG_ADDED | (t->added[i].special ? AE_FLAG_SPECIAL : 0));
     }
