@@ -39,6 +39,7 @@ typedef struct ae_cutting {
     bool chinese;     /* AE_CUT_WORDS: around Chinese characters too */
     bool first_apart; /* the first part of a segment is treated in another way than the same word later */
     bool sigma;       /* AE_CUT_WORDS: a capital sigma looks beyond punctuation */
+    bool clusters;    /* AE_CUT_BLANKS: a blank that makes one cluster with the marks behind it stays with them */
 } ae_cutting;
 
 typedef struct ae_normalizer_row {

@@ -40,9 +40,18 @@ static size_t chinese(const char *text)
     return n && ae_is_chinese(c, false) ? n : 0;
 }
 
+static bool joins_blank(const char *text, size_t i, size_t end)
+{
+    return i < end && text[i - 1] == ' ' && (unsigned char)text[i] >= 0xcc &&
+           ae_grapheme(text + i - 1, end - i + 1) > 1;
+}
+
 static size_t cut_words(const ae_cutting *c, const char *text, size_t end, size_t *start, bool marks)
 {
-    size_t i = *start = skip_blanks(text, *start, end);
+    size_t first = *start, i = *start = skip_blanks(text, *start, end);
+    if (c->clusters && i > first && joins_blank(text, i, end)) {
+        --*start;
+    }
     if (i < end && marks && classes[(unsigned char)text[i]] == MARK) {
         return i + 1;
     }

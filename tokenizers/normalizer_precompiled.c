@@ -78,6 +78,7 @@ static int precompiled_apply(const void *self, ae_work *w)
 static bool precompiled_allows(const void *self, ae_cutting *c)
 {
     const ae_charsmap *map = self;
+    c->clusters = true;
     return c->cut == AE_CUT_BLANKS && map->keeps_blanks;
 }
 
