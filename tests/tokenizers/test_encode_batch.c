@@ -146,6 +146,28 @@ static void test_section(void **state)
     ae_tokenizer_free(t);
 }
 
+/* XLNet's files pad in front. */
+static void test_xlnet(void **state)
+{
+    (void)state;
+    ae_tokenizer *t = open_golden("tok_xlnet", &(ae_tokenizer_options){.kind = "xlnet"});
+    ae_encoding_batch b = {0};
+    ae_text two[] = {{.a = "fox", .a_bytes = 3}, {.a = "The fox and the crow", .a_bytes = 20}};
+    ae_batch_options o = {.encode = {.special = true}, .padding = AE_PAD_LONGEST};
+    ae_err e = {0};
+    if (ae_tokenizer_encode_batch(t, two, 2, &o, &b, &e) != 0) {
+        fail_msg("%s", e.message);
+    }
+    int64_t width = b.longest, n = b.lengths[0];
+    assert_true(n < width);
+    assert_int_equal(b.mask[width - n - 1], 0);
+    assert_int_equal(b.ids[width - n - 1], ae_tokenizer_role(t, AE_TOKEN_PAD));
+    assert_int_equal(b.mask[width - n], 1);
+    assert_int_equal(b.ids[width - 1], ae_tokenizer_role(t, AE_TOKEN_CLS));
+    ae_encoding_batch_free(&b);
+    ae_tokenizer_free(t);
+}
+
 static void refused(const char *json, const ae_text *list, int64_t count, ae_batch_options o, const char *message)
 {
     ae_tokenizer *t = good_text(json);
@@ -183,6 +205,7 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_empty),
-                                       cmocka_unit_test(test_section), cmocka_unit_test(test_refused)};
+                                       cmocka_unit_test(test_section), cmocka_unit_test(test_xlnet),
+                                       cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
