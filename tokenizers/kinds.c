@@ -130,6 +130,14 @@ static const ae_kind kinds[] = {
      .special = bert_special,
      .components =
          "{\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}," BERT_FRAME "," WORDS("[UNK]") "}"},
+    {.name = "uer-space",
+     .about = "UER-py's words between spaces: two spaces have an unknown word between, tabs are letters",
+     .learning = AE_LEARN_WORDS,
+     .prefix = "",
+     .suffix = "",
+     .special = bert_special,
+     .components = "{\"normalizer\":{\"type\":\"UerSpace\",\"unknown\":\"[UNK]\"},\"pre_tokenizer\":{\"type\":"
+                   "\"CharDelimiterSplit\",\"delimiter\":\" \"}," BERT_FRAME "," WORDS("[UNK]") "}"},
     {.name = "simple",
      .about = "English words: letters and digits with ' . , inside, every other mark a word of its own",
      .learning = AE_LEARN_WORDS,
@@ -243,6 +251,8 @@ const ae_kind *ae_kind_of(const ae_tokenizer *t)
     } else if (model == &ae_model_word_level.row && pre == &ae_pre_tokenizer_whitespace_split.row) {
         const char *rules = english_rules(&t->normalizer);
         name = rules ? rules : "space";
+    } else if (model == &ae_model_word_level.row && pre == &ae_pre_tokenizer_char_delimiter.row) {
+        name = "uer-space";
     } else if (model == &ae_model_word_level.row && pre == &ae_pre_tokenizer_sequence.row) {
         name = "simple";
     } else if (model == &ae_model_word_level.row && t->decoder.row == &ae_decoder_fuse.row) {

@@ -61,9 +61,9 @@ AE_API char *ae_tokenizer_piece_file(const ae_tokenizer *t, size_t *bytes, ae_er
 AE_API void ae_tokenizer_free(ae_tokenizer *t); /* NULL is allowed */
 
 /* The kinds that can be opened from vocabulary files and trained: "bert", "gpt1", "gpt2", "roberta",
- * "clip", "whisper", "char", "space"; English words "simple", "treebank", "nltk" and "moses", as recurrent models have
- * them; and "plain", whose tokens are single characters, blanks and line ends too, so that decoding gives every text
- * back. */
+ * "clip", "whisper", "char", "space", "uer-space"; English words "simple", "treebank", "nltk" and "moses", as recurrent
+ * models have them; and "plain", whose tokens are single characters, blanks and line ends too, so that decoding gives
+ * every text back. */
 AE_API int ae_tokenizer_kind_count(void);
 AE_API const char *ae_tokenizer_kind_name(int i);  /* NULL outside 0..count-1 */
 AE_API const char *ae_tokenizer_kind_about(int i); /* one line */

@@ -780,7 +780,30 @@ static void test_kinds(void **state)
     }
     assert_null(ae_kind_find("brt", &e));
     assert_message(&e, "there is no tokenizer kind \"brt\"; did you mean \"bert\"?; kinds: bert, gpt1, gpt2, roberta, "
-                       "clip, whisper, char, space, simple, treebank, nltk, moses, plain");
+                       "clip, whisper, char, space, uer-space, simple, treebank, nltk, moses, plain");
+}
+
+/* What Python's text.strip().split(" ") gives. */
+static void test_uer_space(void **state)
+{
+    (void)state;
+    static const char *const tokens[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "a\tb"};
+    ae_encoding x = {0};
+    ae_tokenizer *t = of_kind("uer-space", tokens, 7);
+    encode_text(t, "\x1c a  b a\tb   B\xe3\x80\x80\n", &(ae_encode_options){.special = true}, &x);
+    assert_spelled(t, &x, "[CLS] a [UNK] b a\tb [UNK] [UNK] [UNK] [SEP]");
+    static const int64_t starts[] = {0, 2, 4, 5, 7, 11, 12, 13, 0}, ends[] = {0, 3, 4, 6, 10, 11, 12, 14, 0};
+    assert_memory_equal(x.starts, starts, sizeof starts);
+    assert_memory_equal(x.ends, ends, sizeof ends);
+    encode_text(t, " \n ", NULL, &x);
+    assert_spelled(t, &x, "[UNK]");
+    encode_text(t, "", NULL, &x);
+    assert_int_equal(x.count, 0);
+    ae_encoding_free(&x);
+    ae_tokenizer_free(t);
+    ae_err e = {0};
+    assert_null(from_text("{\"normalizer\":{\"type\":\"UerSpace\",\"unknown\":1}," WORDS "}", &e));
+    assert_message(&e, "normalizer UerSpace: ");
 }
 
 static void test_char_kinds(void **state)
@@ -990,6 +1013,7 @@ int main(void)
         cmocka_unit_test(test_invalid_utf8),
         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_uer_space),
         cmocka_unit_test(test_char_kinds),
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_continues),
