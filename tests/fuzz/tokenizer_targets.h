@@ -77,6 +77,8 @@ static const char *const fuzz_tokenizers[] = {
     FUZZ_SENTENCEPIECE("char", "false"),
     FUZZ_ENGLISH("\"treebank\",\"lowercase\":true"),
     FUZZ_ENGLISH("\"nltk\""),
+    "{\"normalizer\":{\"type\":\"UerSpace\",\"unknown\":\"?\"},\"pre_tokenizer\":{\"type\":\"CharDelimiterSplit\","
+    "\"delimiter\":\" \"},\"model\":" FUZZ_WORDS "}",
     FUZZ_ENGLISH("\"moses\",\"aggressive\":true,\"escape\":true"),
     "{\"added_tokens\":" FUZZ_ADDED
     ",\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"\\u2581\",\"prepend_scheme\":"

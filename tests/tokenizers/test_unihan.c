@@ -146,6 +146,33 @@ static void broken_folders(void **state)
     unlink(write_file("Unihan_RadicalStrokeCounts.txt", "", 0));
 }
 
+/* A changed byte gives a message or other characters, never worse. */
+static void changed_files(void **state)
+{
+    (void)state;
+    static char first[sizeof readings], second[sizeof sources];
+    uint64_t seed = 3;
+    int refusals = 0;
+    for (int i = 0; i < 400; i++) {
+        memcpy(first, readings, sizeof readings);
+        memcpy(second, sources, sizeof sources);
+        bool which = next_random(&seed) % 2;
+        size_t at = next_random(&seed) % ((which ? sizeof readings : sizeof sources) - 1);
+        (which ? first : second)[at] = (char)(1 + next_random(&seed) % 255);
+        write_both(first, second);
+        ae_err e = {0};
+        ae_unihan *u = ae_unihan_open(folder, &e);
+        assert_true(u || e.message[0]);
+        refusals += !u;
+        for (uint32_t c = 0x4e00; u && c < 0x9fff; c += 7) {
+            const char *pinyin = ae_unihan_pinyin(u, c);
+            assert_true(ae_unihan_radical(u, c) <= AE_RADICALS && (!pinyin || strlen(pinyin) < 64));
+        }
+        ae_unihan_free(u);
+    }
+    assert_true(refusals > 50 && refusals < 390);
+}
+
 /* zhōng and hú, in two streams. */
 static const unsigned char packed[] = {
     0x42, 0x5a, 0x68, 0x39, 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, 0xa1, 0x88, 0x57, 0x0e, 0x00, 0x00, 0x04, 0xdf, 0xc4,
@@ -219,7 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(characters_are_known), cmocka_unit_test(tones_come_off), cmocka_unit_test(broken_folders),
-        cmocka_unit_test(packed_files),         cmocka_unit_test(unicode_s_own),
+        cmocka_unit_test(changed_files),        cmocka_unit_test(packed_files),   cmocka_unit_test(unicode_s_own),
     };
     if (!mkdtemp(folder)) {
         return 1;
