@@ -226,16 +226,27 @@ static int plan_vocabulary(planned *p, const ae_tokenizer *t, const ae_json *jso
     return vocabulary && pairs && add_json(vocab, false, vocabulary, e) == 0 ? merge_lines(merges, pairs, e) : -1;
 }
 
+/* Whether a list of tokens says all there is to say: no merges or scores, no words that are found whole. */
+static int check_list(const ae_json *json, const char *output, ae_err *e)
+{
+    const ae_json *model = ae_json_get(json, "model");
+    const char *what = ae_json_get(model, "merges") ? "merges" : NULL;
+    if (!what && ae_json_type_of(ae_json_get(model, "vocab")) != AE_JSON_OBJECT) {
+        what = "scores";
+    }
+    for (const ae_json *m = ae_json_first(ae_json_get(json, "added_tokens")); m && !what; m = ae_json_next(m)) {
+        what = ae_json_bool(m, "special", true, NULL) ? NULL : "words that are found whole";
+    }
+    return what ? ae_err_set(e, AE_E_UNSUPPORTED,
+                             "%s: a list of tokens cannot hold the %s of this tokenizer; give a folder or NAME.json",
+                             output, what)
+                : 0;
+}
+
 static int plan_files(planned *p, const ae_tokenizer *t, const ae_json *json, const char *output, ae_err *e)
 {
     if (ends_with(output, ".txt")) {
-        if (ae_json_get(ae_json_get(json, "model"), "merges")) {
-            return ae_err_set(e, AE_E_UNSUPPORTED,
-                              "%s: a list of tokens cannot hold the merges of this tokenizer; give a "
-                              "folder or NAME.json",
-                              output);
-        }
-        ae_bytes *vocabulary = check_lines(t, e) ? NULL : plan(p, output, NULL, e);
+        ae_bytes *vocabulary = check_list(json, output, e) || check_lines(t, e) ? NULL : plan(p, output, NULL, e);
         if (vocabulary) {
             token_lines(t, vocabulary);
         }

@@ -280,6 +280,11 @@ static void tokenizers_alone(void **state)
     expect_status(aesop(5, "tokenizer", "inspect", "x_own.json", "foxs", "he"), 1);
     assert_non_null(strstr(out_text, "17  foxs\n"));
     unlink("x_list.txt");
+    expect_status(aesop(6, "tokenizer", "extend", "words.txt", "sat-on", "-o", "x_list.txt"), 2);
+    expect_log(
+        "x_list.txt: a list of tokens cannot hold the words that are found whole of this tokenizer; give a folder");
+    expect_status(aesop(5, "tokenizer", "convert", AE_TEST_DIR "/golden/tok_t5", "-o", "x_list.txt"), 2);
+    expect_log("x_list.txt: a list of tokens cannot hold the scores of this tokenizer");
     expect_status(aesop(6, "tokenizer", "extend", "words.txt", "lion", "-o", "x_list.txt"), 0);
     expect_status(aesop(4, "tokenizer", "inspect", "x_list.txt", "lion"), 0);
 }
