@@ -1,5 +1,6 @@
 #include "tokenizers/component.h"
 
+#include "tensor/json_internal.h"
 #include "tensor/nearest_name.h"
 
 #include <stdlib.h>
@@ -137,7 +138,7 @@ int ae_decoder_from_json(const ae_json *json, ae_component *c, ae_err *e)
 ae_json *ae_component_json(const ae_component *c, ae_err *e)
 {
     ae_json *json = c->row ? ae_component_typed(c->row->type) : ae_json_new_null();
-    if (json && c->row && c->row->to_json && c->row->to_json(c->self, json) != 0) {
+    if (json && c->row && ((c->row->to_json && c->row->to_json(c->self, json) != 0) || ae_json_is_broken(json))) {
         ae_json_free(json);
         json = NULL;
     }

@@ -214,16 +214,20 @@ static int take_model(const ae_tokenizer *t, const ae_json *model, ae_piece_file
 }
 
 /* What the decoder says, and the pieces of the roles. */
-static void take_rest(const ae_tokenizer *t, const ae_json *decoder, ae_piece_file *f)
+static int take_rest(const ae_tokenizer *t, const ae_json *decoder, ae_piece_file *f, ae_err *e)
 {
     static const ae_token_role roles[3] = {AE_TOKEN_CLS, AE_TOKEN_SEP, AE_TOKEN_PAD};
     char **names[3] = {&f->begin, &f->end, &f->pad};
-    for (int i = 0; i < 3; i++) {
-        int32_t id = t->roles[roles[i]];
-        *names[i] = id >= 0 && id < f->pieces.vocab->size ? strdup(ae_tokenizer_token(t, id, NULL)) : NULL;
-    }
     const char *surface = ae_json_string(decoder, "unknown_surface", NULL, NULL);
     f->unknown_surface = surface ? strdup(surface) : NULL;
+    bool failed = surface && !f->unknown_surface;
+    for (int i = 0; i < 3; i++) {
+        int32_t id = t->roles[roles[i]];
+        bool there = id >= 0 && id < f->pieces.vocab->size;
+        *names[i] = there ? strdup(ae_tokenizer_token(t, id, NULL)) : NULL;
+        failed = failed || (there && !*names[i]);
+    }
+    return failed ? ae_err_set(e, AE_E_MEMORY, "no memory for a model") : 0;
 }
 
 char *ae_tokenizer_piece_file(const ae_tokenizer *t, size_t *bytes, ae_err *e)
@@ -233,8 +237,7 @@ char *ae_tokenizer_piece_file(const ae_tokenizer *t, size_t *bytes, ae_err *e)
     ae_json *normalizer = ae_component_json(&t->normalizer, e), *cut = ae_component_json(&t->pre_tokenizer, e);
     ae_json *model = ae_component_json(&t->model, e), *decoder = ae_component_json(&t->decoder, e);
     if (normalizer && cut && model && decoder && take_step(normalizer, &f, e) == 0 && take_cut(cut, &f, e) == 0 &&
-        take_model(t, model, &f, e) == 0) {
-        take_rest(t, decoder, &f);
+        take_model(t, model, &f, e) == 0 && take_rest(t, decoder, &f, e) == 0) {
         ae_piece_file_write(&f, &out, e);
     }
     ae_json_free(normalizer);

@@ -76,18 +76,25 @@ typedef struct block {
 
 enum { BLOCK_BYTES = 1 << 18 };
 
+typedef struct arena {
+    block *first;
+    bool failed; /* no memory */
+} arena;
+
 static void *take(void *self, size_t size)
 {
-    block **first = self, *b = *first;
+    arena *a = self;
+    block *b = a->first;
     size = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
     if (!b || b->room - b->used < size) {
         size_t room = size > BLOCK_BYTES ? size : BLOCK_BYTES;
         b = malloc(sizeof *b + room);
         if (!b) {
+            a->failed = true;
             return NULL;
         }
-        *b = (block){*first, 0, room};
-        *first = b;
+        *b = (block){a->first, 0, room};
+        a->first = b;
     }
     void *p = (char *)b->bytes + b->used;
     b->used += size;
@@ -248,18 +255,20 @@ static int read_trainer(const AePb__Trainer *m, ae_piece_file *f, ae_err *e)
 
 int ae_piece_file_read(const char *bytes, size_t length, ae_piece_file *f, ae_err *e)
 {
-    block *blocks = NULL;
-    ProtobufCAllocator allocator = {take, keep, &blocks};
+    arena all = {0};
+    ProtobufCAllocator allocator = {take, keep, &all};
     *f = (ae_piece_file){0};
     AePb__Model *m = ae_pb__model__unpack(&allocator, length, (const uint8_t *)bytes);
-    int status = m ? 0 : ae_err_set(e, AE_E_FORMAT, "not a SentencePiece model, or cut short");
+    int status = m            ? 0
+                 : all.failed ? ae_err_set(e, AE_E_MEMORY, "no memory for a model of %zu bytes", length)
+                              : ae_err_set(e, AE_E_FORMAT, "not a SentencePiece model, or cut short");
     if (status == 0 &&
         (read_pieces(m, &f->pieces, e) != 0 || read_trainer(m->trainer, f, e) != 0 ||
          check_bytes(&f->pieces, f->options.byte_fallback, e) != 0 || read_rules(m->normalizer, &f->spec, e) != 0 ||
          read_rules(m->denormalizer, &f->reverse, e) != 0)) {
         status = -1;
     }
-    free_blocks(blocks);
+    free_blocks(all.first);
     if (status != 0) {
         ae_piece_file_free(f);
     }

@@ -1,5 +1,6 @@
 /* A tokenizer from the contents of a SentencePiece file: the components that its kind asks for. */
 #include "tensor/base64.h"
+#include "tensor/json_internal.h"
 #include "tokenizers/piece_kinds.h"
 #include "tokenizers/tokenizer_internal.h"
 
@@ -308,6 +309,7 @@ static ae_tokenizer *assemble(recipe *r, ae_piece_list pieces)
     failed |= ae_json_set(whole, "post_processor", post_json(r));
     failed |= ae_json_set(whole, "decoder", decoder_json(r));
     failed |= ae_json_set(whole, "padding", padding_json(r));
+    failed |= !r->added || ae_json_is_broken(r->added);
     if (failed) {
         ae_err_set(&local, AE_E_MEMORY, "no memory for a tokenizer");
     }
