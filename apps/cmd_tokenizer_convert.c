@@ -19,8 +19,8 @@ static int run_convert(ae_run *run)
     const char *output = ae_options_text(run->options, "output");
     if (!output) {
         return ae_err_set(&run->error, AE_E_VALUE,
-                          "tokenizer convert: where to? give --output: NAME.json, NAME.txt or a "
-                          "folder");
+                          "tokenizer convert: where to? give --output: NAME.json, NAME.model, NAME.txt "
+                          "or a folder");
     }
     ae_tokenizer *t = ae_run_tokenizer(run, ae_options_argument(run->options, 0));
     ae_tokenizer_files files;
@@ -38,9 +38,11 @@ const ae_command ae_cmd_tokenizer_convert = {
     .summary = "write a tokenizer in another form",
     .usage = "PATH",
     .details =
-        "PATH is a vocab.txt, a vocab.json with merges.txt beside it, a tokenizer.json, a folder with one of these, "
-        "or a model file. --output NAME.json gives a tokenizer.json; NAME.txt a list of tokens; anything else is a "
-        "folder with tokenizer.json, tokenizer_config.json, and vocab.txt or vocab.json with merges.txt.",
+        "PATH is a vocab.txt, a vocab.json with merges.txt beside it, a tokenizer.json, a SentencePiece model, a "
+        "folder "
+        "with one of these, or a model file. --output NAME.json gives a tokenizer.json that Hugging Face's library "
+        "reads; NAME.model a SentencePiece model; NAME.txt a list of tokens; anything else is a folder with "
+        "tokenizer.json, tokenizer_config.json, and vocab.txt, vocab.json with merges.txt, or spiece.model.",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,

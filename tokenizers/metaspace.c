@@ -108,8 +108,14 @@ static int metaspace_apply(const void *self, ae_work *w)
     return m->split ? ae_work_cut(w, cut_before, self) : 0;
 }
 
+static void metaspace_cutting(const void *self, ae_cutting *c)
+{
+    const metaspace *m = self;
+    c->first_apart = m->scheme == FIRST;
+}
+
 const ae_pre_tokenizer_row ae_pre_tokenizer_metaspace = {
-    {"Metaspace", metaspace_from_json, metaspace_to_json, NULL}, metaspace_apply, NULL};
+    {"Metaspace", metaspace_from_json, metaspace_to_json, NULL}, metaspace_apply, metaspace_cutting};
 
 /* ---- the decoder ------------------------------------------------------------------------------------------------------ */
 
