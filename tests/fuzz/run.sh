@@ -1,6 +1,8 @@
 #!/bin/sh
 # Builds the fuzzers with clang and runs each for some seconds, as many at a time as there are processors. What is found
-# goes to build/fuzz/found/, what was learned stays in build/fuzz/corpus/; exits with 1 when there is a finding.
+# goes to build/fuzz/found/, what was learned stays in build/fuzz/corpus/; exits with 1 when there is a finding. Each
+# begins with the seeds of make_seeds.c, what was learned before, and what is in tests/fuzz/corpus/FUZZER: the findings
+# of the past.
 #
 #   sh tests/fuzz/run.sh                      20 seconds each
 #   sh tests/fuzz/run.sh 600 encode extend    10 minutes of each of these
@@ -34,10 +36,12 @@ fi
 # Prints a line of what a fuzzer did; its status is that of the fuzzer.
 # shellcheck disable=SC2016
 one='target=$1 seconds=$2
+    past=../../tests/fuzz/corpus/$target
+    [ -d "$past" ] || past=
     mkdir -p "corpus/$target"
     status=0
     "tests/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2560 -max_len=4096 \
-        -artifact_prefix="found/$target-" "corpus/$target" seeds >"logs/$target.log" 2>&1 || status=$?
+        -artifact_prefix="found/$target-" "corpus/$target" seeds ${past:+"$past"} >"logs/$target.log" 2>&1 || status=$?
     awk -v target="$target" -v status="$status" "
         / (cov|ft): / { for (i = 1; i < NF; i++) { if (\$i == \"cov:\") { cov = \$(i + 1) } } }
         /^Done / { runs = \$2; time = \$5 }
