@@ -4,8 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A flag that can also be left alone: 1, -1 for "=false", 0 when it was not given. */
-static int yes_no_unsaid(const ae_run *run, const char *name)
+int ae_run_yes_no(const ae_run *run, const char *name)
 {
     if (!ae_options_has(run->options, name) || ae_options_origin(run->options, name) == AE_ORIGIN_NONE) {
         return 0;
@@ -17,9 +16,9 @@ ae_tokenizer_options ae_run_tokenizer_options(const ae_run *run)
 {
     return (ae_tokenizer_options){
         .kind = ae_options_has(run->options, "kind") ? ae_options_text(run->options, "kind") : NULL,
-        .lower_case = yes_no_unsaid(run, "lower-case"),
-        .strip_accents = yes_no_unsaid(run, "strip-accents"),
-        .split_chinese = yes_no_unsaid(run, "split-chinese"),
+        .lower_case = ae_run_yes_no(run, "lower-case"),
+        .strip_accents = ae_run_yes_no(run, "strip-accents"),
+        .split_chinese = ae_run_yes_no(run, "split-chinese"),
     };
 }
 

@@ -7,6 +7,9 @@
 #include "datasets/line_reader.h"
 #include "tokenizers/tokenizer.h"
 
+/* A flag that can also be left alone: 1, -1 for "=false", 0 when it was not given. */
+int ae_run_yes_no(const ae_run *run, const char *name);
+
 /* What --kind, --lower-case, --strip-accents and --split-chinese say, as far as the command takes them. Strings are
  * borrowed from the run. */
 ae_tokenizer_options ae_run_tokenizer_options(const ae_run *run);

@@ -42,6 +42,11 @@ void ae_runs_merge(ae_runs *into, const ae_runs *from)
     into->words.failed |= from->words.failed;
 }
 
+void ae_runs_clear(ae_runs *r)
+{
+    ae_word_counts_clear(&r->words);
+}
+
 void ae_runs_free(ae_runs *r)
 {
     ae_word_counts_free(&r->words);

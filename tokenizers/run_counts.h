@@ -21,7 +21,8 @@ typedef struct ae_runs {
 
 void ae_runs_add(ae_runs *r, const char *run, size_t bytes, uint32_t next, int64_t count);
 void ae_runs_merge(ae_runs *into, const ae_runs *from);
-void ae_runs_free(ae_runs *r); /* and empties it */
+void ae_runs_clear(ae_runs *r); /* forgets the runs and keeps the memory */
+void ae_runs_free(ae_runs *r);  /* and empties it */
 
 /* Symbols that no run holds a part of: where one of them stands, the text is parted. */
 typedef struct ae_run_symbols {

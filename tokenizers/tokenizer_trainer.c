@@ -3,6 +3,7 @@
 #include "tensor/threads.h"
 #include "tokenizers/bpe_trainer.h"
 #include "tokenizers/kinds.h"
+#include "tokenizers/piece_trainer.h"
 
 #include <omp.h>
 #include <stdlib.h>
@@ -12,17 +13,19 @@
 enum { LOCAL_WORDS = 1 << 16, ALL_BYTES = 256 };
 
 typedef struct counting_thread {
-    ae_word_counts counts;
+    ae_runs runs; /* words, or runs of SentencePiece's text */
+    ae_bytes text;
     ae_encoding scratch;
 } counting_thread;
 
 struct ae_tokenizer_trainer {
-    const ae_kind *kind;
+    const ae_kind *kind;            /* NULL: */
+    ae_piece_trainer *pieces;       /* of SentencePiece's kinds */
     ae_tokenizer_training training; /* its strings are those below or of the kind's row */
     char **special;
     int n_special;
     ae_tokenizer *splitter; /* the kind's chain without a vocabulary */
-    ae_word_counts counts;
+    ae_runs counts;
     counting_thread *threads;
     int n_threads;
 };
@@ -67,7 +70,7 @@ static int check_joining(const ae_kind *kind, const ae_tokenizer_training *t, in
     return 0;
 }
 
-static int check_training(const ae_kind *kind, const ae_tokenizer_training *t, int n_special, ae_err *e)
+static int check_numbers(const ae_tokenizer_training *t, ae_err *e)
 {
     if (check_number("vocab_size", t->vocab_size, e) || check_number("min_frequency", t->min_frequency, e) ||
         check_number("limit_alphabet", t->limit_alphabet, e) ||
@@ -77,6 +80,33 @@ static int check_training(const ae_kind *kind, const ae_tokenizer_training *t, i
     if (t->vocab_size > INT32_MAX) {
         return ae_err_set(e, AE_E_VALUE, "tokenizer training: vocab_size is %lld; ids have 31 bits",
                           (long long)t->vocab_size);
+    }
+    return 0;
+}
+
+/* What belongs to SentencePiece's kinds. */
+static int check_others(const ae_tokenizer_training *t, ae_err *e)
+{
+    const char *name = t->algorithm            ? "algorithm"
+                       : t->normalization      ? "normalization"
+                       : t->character_coverage ? "character_coverage"
+                       : t->required_chars     ? "required_chars"
+                       : t->n_user_symbols     ? "user_symbols"
+                       : t->byte_fallback      ? "byte_fallback"
+                       : t->split_digits       ? "split_digits"
+                       : t->keep_blanks        ? "keep_blanks"
+                       : t->dummy_prefix       ? "dummy_prefix"
+                                               : NULL;
+    return name ? ae_err_set(e, AE_E_VALUE,
+                             "tokenizer training: %s does not apply to \"%s\"; it is for SentencePiece's kinds", name,
+                             t->kind)
+                : 0;
+}
+
+static int check_training(const ae_kind *kind, const ae_tokenizer_training *t, int n_special, ae_err *e)
+{
+    if (check_others(t, e)) {
+        return -1;
     }
     return kind->learning == AE_LEARN_WORDS ? check_word_list(t, e) : check_joining(kind, t, n_special, e);
 }
@@ -122,8 +152,10 @@ static int set_up(ae_tokenizer_trainer *t, const ae_tokenizer_training *training
 
 ae_tokenizer_trainer *ae_tokenizer_trainer_new(const ae_tokenizer_training *training, ae_err *e)
 {
-    const ae_kind *kind = ae_kind_find(training->kind ? training->kind : "", e);
-    if (!kind) {
+    const char *name = training->kind ? training->kind : "";
+    const ae_piece_kind *pieces = ae_piece_kind_find(name);
+    const ae_kind *kind = pieces ? NULL : ae_kind_find(name, e);
+    if ((!pieces && !kind) || check_numbers(training, e)) {
         return NULL;
     }
     ae_tokenizer_trainer *t = calloc(1, sizeof *t);
@@ -132,7 +164,8 @@ ae_tokenizer_trainer *ae_tokenizer_trainer_new(const ae_tokenizer_training *trai
         return NULL;
     }
     t->kind = kind;
-    if (set_up(t, training, e)) {
+    t->pieces = pieces ? ae_piece_trainer_new(pieces, training, e) : NULL;
+    if (pieces ? !t->pieces : set_up(t, training, e)) {
         ae_tokenizer_trainer_free(t);
         return NULL;
     }
@@ -148,13 +181,15 @@ void ae_tokenizer_trainer_free(ae_tokenizer_trainer *t)
         free(t->special[i]);
     }
     for (int i = 0; i < t->n_threads; i++) {
-        ae_word_counts_free(&t->threads[i].counts);
+        ae_runs_free(&t->threads[i].runs);
+        ae_bytes_free(&t->threads[i].text);
         ae_encoding_free(&t->threads[i].scratch);
     }
     free(t->special);
     free(t->threads);
-    ae_word_counts_free(&t->counts);
+    ae_runs_free(&t->counts);
     ae_tokenizer_free(t->splitter);
+    ae_piece_trainer_free(t->pieces);
     free(t);
 }
 
@@ -164,22 +199,38 @@ void ae_tokenizer_trainer_free(ae_tokenizer_trainer *t)
 static void hand_over(ae_tokenizer_trainer *t, counting_thread *c)
 {
 #pragma omp critical /* without a name, which would be a symbol of the library */
-    ae_word_counts_merge(&t->counts, &c->counts);
-    ae_word_counts_clear(&c->counts);
+    if (t->pieces) {
+        ae_runs_merge(&t->counts, &c->runs);
+    } else {
+        ae_word_counts_merge(&t->counts.words, &c->runs.words);
+    }
+    ae_runs_clear(&c->runs);
 }
 
 static int count_word(void *self, const char *word, size_t bytes)
 {
     counting_thread *c = self;
-    return ae_word_counts_add(&c->counts, word, bytes, 1) < 0 ? -1 : 0;
+    return ae_word_counts_add(&c->runs.words, word, bytes, 1) < 0 ? -1 : 0;
+}
+
+static int join_words(void *self, const char *word, size_t bytes)
+{
+    counting_thread *c = self;
+    ae_bytes_add(&c->text, word, bytes);
+    return c->text.failed ? -1 : 0;
 }
 
 static int count_text(ae_tokenizer_trainer *t, counting_thread *c, const char *text, size_t bytes, ae_err *e)
 {
-    if (ae_tokenizer_split(t->splitter, text, bytes, count_word, c, &c->scratch, e)) {
+    const ae_tokenizer *splitter = t->pieces ? ae_piece_trainer_splitter(t->pieces) : t->splitter;
+    c->text.length = 0;
+    if (ae_tokenizer_split(splitter, text, bytes, t->pieces ? join_words : count_word, c, &c->scratch, e)) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for the words of the text");
     }
-    if (c->counts.n >= LOCAL_WORDS) {
+    if (t->pieces) {
+        ae_piece_trainer_count(t->pieces, &c->runs, c->text.data, c->text.length);
+    }
+    if (c->runs.words.n >= LOCAL_WORDS) {
         hand_over(t, c);
     }
     return 0;
@@ -299,7 +350,7 @@ static ae_tokenizer *learn_pairs(const ae_tokenizer_trainer *t, int (*progress)(
                               .progress = progress,
                               .self = self};
     ae_bpe_result learned;
-    if (ae_bpe_train(&t->counts, &options, &learned, e)) {
+    if (ae_bpe_train(&t->counts.words, &options, &learned, e)) {
         return NULL;
     }
     int64_t n_merges = t->kind->learning == AE_LEARN_MERGES ? learned.n_merges : 0;
@@ -317,13 +368,14 @@ static ae_tokenizer *learn_words(const ae_tokenizer_trainer *t, ae_err *e)
     for (int i = 0; i < t->n_special; i++) {
         ae_word_counts_add(&tokens, t->special[i], strlen(t->special[i]), 0);
     }
-    int64_t *order = ae_word_counts_order(&t->counts, true);
-    for (int64_t i = 0; order && i < t->counts.n && tokens.n < limit; i++) {
-        const ae_counted_word *word = &t->counts.words[order[i]];
+    const ae_word_counts *counts = &t->counts.words;
+    int64_t *order = ae_word_counts_order(counts, true);
+    for (int64_t i = 0; order && i < counts->n && tokens.n < limit; i++) {
+        const ae_counted_word *word = &counts->words[order[i]];
         if (word->count < wanted->min_frequency) {
             break;
         }
-        ae_word_counts_add(&tokens, t->counts.text.data + word->at, word->bytes, 0);
+        ae_word_counts_add(&tokens, counts->text.data + word->at, word->bytes, 0);
     }
     ae_tokenizer *made = NULL;
     if (!order || tokens.failed) {
@@ -342,9 +394,12 @@ ae_tokenizer *ae_tokenizer_trainer_finish(ae_tokenizer_trainer *t,
     for (int i = 0; i < t->n_threads; i++) {
         hand_over(t, &t->threads[i]);
     }
-    if (t->counts.failed) {
+    if (t->counts.words.failed) {
         ae_err_set(e, AE_E_MEMORY, "no memory for the words of the text");
         return NULL;
+    }
+    if (t->pieces) {
+        return ae_piece_trainer_finish(t->pieces, &t->counts, progress, self, e);
     }
     if (t->kind->learning == AE_LEARN_WORDS) {
         return learn_words(t, e);

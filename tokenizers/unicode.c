@@ -236,3 +236,12 @@ int ae_char_lower(uint32_t c, uint32_t parts[2])
     parts[0] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
     return 1;
 }
+
+uint32_t ae_char_fold(uint32_t c)
+{
+    utf8proc_int32_t parts[AE_DECOMPOSED_MAX];
+    int boundary = 0;
+    utf8proc_ssize_t n =
+        utf8proc_decompose_char((utf8proc_int32_t)c, parts, AE_DECOMPOSED_MAX, UTF8PROC_CASEFOLD, &boundary);
+    return n == 1 ? (uint32_t)parts[0] : (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
+}

@@ -80,4 +80,7 @@ size_t ae_grapheme(const char *bytes, size_t length);
 /* The full lower-case mapping without context; the number of code points, 1 or 2. */
 int ae_char_lower(uint32_t c, uint32_t parts[2]);
 
+/* The simple case folding: the full one where that is one character, else the small letter. */
+uint32_t ae_char_fold(uint32_t c);
+
 #endif

@@ -462,13 +462,6 @@ int ae_unigram_train(const ae_runs *runs, const ae_alphabet *alphabet, const ae_
     *out = (ae_scored_pieces){0};
     unigram_work w = {.options = options, .alphabet = alphabet};
     w.wanted = (int64_t)((double)options->vocab_size * surplus);
-    if (alphabet->n + options->others > options->vocab_size) {
-        return ae_err_set(e, AE_E_VALUE,
-                          "the alphabet of the text and %lld special tokens are %lld pieces, vocab_size is %lld; raise "
-                          "it or lower character_coverage",
-                          (long long)options->others, (long long)(alphabet->n + options->others),
-                          (long long)options->vocab_size);
-    }
     int status = begin(&w, runs, e);
     status = status == 0 ? learn(&w, e) : -1;
     status = status == 0 ? finish(&w, out, e) : -1;

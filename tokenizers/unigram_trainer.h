@@ -27,8 +27,8 @@ typedef struct ae_scored_pieces {
     float *scores;
 } ae_scored_pieces;
 
-/* Learns the pieces of runs that hold no character outside the alphabet. Fails with AE_E_VALUE when vocab_size does not
- * hold the alphabet, AE_E_STATE when progress stopped it, AE_E_MEMORY. */
+/* Learns the pieces of runs that hold no character outside the alphabet, all of which becomes pieces. Fails with
+ * AE_E_STATE when progress stopped it, AE_E_VALUE with more text than places have numbers, AE_E_MEMORY. */
 int ae_unigram_train(const ae_runs *runs, const ae_alphabet *alphabet, const ae_unigram_options *options,
                      ae_scored_pieces *out, ae_err *e);
 

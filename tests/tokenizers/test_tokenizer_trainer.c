@@ -209,6 +209,11 @@ static void same_on_any_threads(void **state)
         ae_tokenizer_free(one);
         ae_tokenizer_free(many);
     }
+    ae_tokenizer *one = train_on("sentencepiece", 1, TEXTS, texts), *many = train_on("sentencepiece", 5, 700, texts);
+    assert_true(ae_tokenizer_size(one) > 2000);
+    assert_int_equal(ae_tokenizer_hash(one), ae_tokenizer_hash(many));
+    ae_tokenizer_free(one);
+    ae_tokenizer_free(many);
     for (int i = 0; i < TEXTS; i++) {
         free(texts[i]);
     }
@@ -273,6 +278,100 @@ static void survives_its_json(void **state)
     }
 }
 
+/* ---- SentencePiece's kinds ------------------------------------------------------------------------------------------- */
+
+static const char *const fables[] = {"the  fox and the crow, the crow and the fox",
+                                     "\xef\xbc\xa1 fable of the fox \xe2\x91\xa0 <sep>the end",
+                                     "the tortoise and the hare, the", "the fox and the grapes 1999"};
+
+/* The pieces that a text is cut into, a blank between them; the caller's. */
+static char *pieces_text(const ae_tokenizer *t, const char *text)
+{
+    ae_encoding x = {0};
+    char *out = calloc(1, 8 * strlen(text) + 64);
+    assert_int_equal(ae_tokenizer_encode(t, text, strlen(text), NULL, &x, NULL), 0);
+    for (int64_t i = 0; i < x.count; i++) {
+        strcat(strcat(out, i ? " " : ""), ae_tokenizer_token(t, x.ids[i], NULL));
+    }
+    ae_encoding_free(&x);
+    return out;
+}
+
+static void assert_pieces(const ae_tokenizer *t, const char *text, const char *expected)
+{
+    char *got = pieces_text(t, text);
+    assert_string_equal(got, expected);
+    free(got);
+}
+
+/* The symbols come first, each algorithm's pieces behind them; text is normalised: a full-width A is an A. */
+static void sentencepiece_kinds(void **state)
+{
+    (void)state;
+    static const char *const first[] = {"<unk>", "<s>", "</s>", "<sep>"}, *const user[] = {"<sep>"};
+    static const char *const algorithms[] = {"unigram", "bpe", "word", "char"};
+    static const char *const expected[] = {"\xe2\x96\x81the \xe2\x96\x81"
+                                           "fox",
+                                           "\xe2\x96\x81the \xe2\x96\x81"
+                                           "fox",
+                                           "\xe2\x96\x81the \xe2\x96\x81"
+                                           "fox",
+                                           "\xe2\x96\x81 t h e \xe2\x96\x81 f o x"};
+    for (int i = 0; i < 4; i++) {
+        ae_tokenizer_training training = {.kind = "sentencepiece",
+                                          .vocab_size = 60,
+                                          .algorithm = algorithms[i],
+                                          .user_symbols = user,
+                                          .n_user_symbols = 1,
+                                          .character_coverage = 1};
+        ae_tokenizer *t = train_texts(&training, fables, 4);
+        assert_string_equal(ae_tokenizer_kind(t), "sentencepiece");
+        assert_tokens(t, 0, first, 4);
+        assert_true(ae_tokenizer_size(t) <= 60);
+        assert_pieces(t, "the fox", expected[i]);
+        assert_true(ae_tokenizer_id(t, "A", 1) >= 0 || i == 2);
+        assert_true(ae_tokenizer_id(t, "\xef\xbc\xa1", 3) < 0);
+        ae_tokenizer_free(t);
+    }
+}
+
+/* What the options change. */
+static void sentencepiece_options(void **state)
+{
+    (void)state;
+    static const char *const special[] = {"<pad>", "<unk>"};
+    ae_tokenizer_training training = {.kind = "sentencepiece",
+                                      .vocab_size = 330,
+                                      .algorithm = "bpe",
+                                      .byte_fallback = 1,
+                                      .split_digits = 1,
+                                      .keep_blanks = 1,
+                                      .dummy_prefix = -1,
+                                      .normalization = "identity",
+                                      .required_chars = "\xe4\xbd\xa0",
+                                      .special = special,
+                                      .n_special = 2};
+    ae_tokenizer *t = train_texts(&training, fables, 4);
+    assert_tokens(t, 0, special, 2);
+    assert_string_equal(ae_tokenizer_token(t, 2, NULL), "<0x00>");
+    assert_pieces(t, "the  1999", "the \xe2\x96\x81 \xe2\x96\x81 1 9 9 9");
+    assert_pieces(t, "\xe4\xbd\xa0\xe5\xa5\xbd", "\xe4\xbd\xa0 <0xE5> <0xA5> <0xBD>");
+    assert_true(ae_tokenizer_id(t, "\xef\xbc\xa1", 3) >= 0);
+    ae_tokenizer_free(t);
+    training = (ae_tokenizer_training){.kind = "t5", .vocab_size = 60};
+    t = train_texts(&training, fables, 4);
+    assert_string_equal(ae_tokenizer_kind(t), "t5");
+    assert_int_equal(ae_tokenizer_role(t, AE_TOKEN_PAD), 0);
+    assert_int_equal(ae_tokenizer_id(t, "</s>", 4), 1);
+    assert_true(ae_tokenizer_id(t, "<extra_id_0>", 12) > 0);
+    ae_tokenizer_free(t);
+    training = (ae_tokenizer_training){.kind = "albert", .vocab_size = 60};
+    t = train_texts(&training, fables, 4);
+    assert_int_equal(ae_tokenizer_role(t, AE_TOKEN_CLS), 2);
+    assert_true(ae_tokenizer_id(t, "A", 1) < 0); /* its cleaning makes small letters */
+    ae_tokenizer_free(t);
+}
+
 /* ---- bad input ------------------------------------------------------------------------------------------------------ */
 
 static void refused(ae_tokenizer_training training, const char *message)
@@ -301,6 +400,10 @@ static void bad_numbers(void **state)
             "tokenizer training: vocab_size is 2147483648; ids have 31 bits");
     refused((ae_tokenizer_training){.kind = "space", .special = empty, .n_special = 2},
             "tokenizer training: special token 1 is empty");
+    refused((ae_tokenizer_training){.kind = "gpt2", .vocab_size = 300, .algorithm = "bpe"},
+            "tokenizer training: algorithm does not apply to \"gpt2\"; it is for SentencePiece's kinds");
+    refused((ae_tokenizer_training){.kind = "bert", .vocab_size = 300, .dummy_prefix = -1},
+            "tokenizer training: dummy_prefix does not apply to \"bert\"; it is for SentencePiece's kinds");
     ae_err e = {0};
     assert_null(ae_tokenizer_trainer_new(&(ae_tokenizer_training){.kind = "brt", .vocab_size = 9}, &e));
     assert_non_null(strstr(e.message, "bert"));
@@ -308,6 +411,41 @@ static void bad_numbers(void **state)
     assert_null(ae_tokenizer_trainer_new(&(ae_tokenizer_training){.vocab_size = 9}, &e));
     assert_int_not_equal(e.code, AE_OK);
     ae_tokenizer_trainer_free(NULL);
+}
+
+static void bad_pieces(void **state)
+{
+    (void)state;
+    static const char *const some[] = {"<unk>", "<s>", "<s>"}, *const none[] = {"<pad>"}, *const empty[] = {""};
+    refused((ae_tokenizer_training){.kind = "t5"}, "tokenizer training: \"t5\" wants a vocab_size, for instance 8000");
+    refused((ae_tokenizer_training){.kind = "t5", .vocab_size = 90, .algorithm = "bpa"},
+            "tokenizer training: there is no algorithm \"bpa\"; did you mean \"bpe\"?; there are unigram, bpe, word, "
+            "char");
+    refused((ae_tokenizer_training){.kind = "t5", .vocab_size = 90, .normalization = "nfkd"},
+            "tokenizer training: there is no normalization \"nfkd\"; did you mean \"nfkc\"?; there are identity, nfkc, "
+            "nfkc_cf, nmt_nfkc, nmt_nfkc_cf");
+    refused((ae_tokenizer_training){.kind = "t5", .vocab_size = 90, .min_frequency = 2},
+            "tokenizer training: min_frequency does not apply to the algorithm \"unigram\"; it is for bpe and word");
+    refused((ae_tokenizer_training){.kind = "t5", .vocab_size = 90, .max_token_length = 513},
+            "tokenizer training: max_token_length is 513; pieces have at most 512");
+    refused((ae_tokenizer_training){.kind = "t5", .vocab_size = 90, .character_coverage = 99.95},
+            "tokenizer training: character_coverage is 99.95; it is a part, 0 to 1");
+    refused(
+        (ae_tokenizer_training){.kind = "t5", .vocab_size = 90, .options.lower_case = 1},
+        "tokenizer training: lower_case and strip_accents do not apply to \"t5\"; the normalization \"nmt_nfkc_cf\" "
+        "makes small letters");
+    refused((ae_tokenizer_training){.kind = "t5", .vocab_size = 90, .special = some, .n_special = 3},
+            "tokenizer training: the symbol \"<s>\" is there twice");
+    refused((ae_tokenizer_training){.kind = "t5", .vocab_size = 90, .special = none, .n_special = 1},
+            "tokenizer training: \"<unk>\" must be one of the special tokens of \"t5\"");
+    refused((ae_tokenizer_training){.kind = "t5", .vocab_size = 90, .user_symbols = empty, .n_user_symbols = 1},
+            "tokenizer training: user-defined symbol 0 is empty");
+    refused((ae_tokenizer_training){.kind = "llama", .vocab_size = 259},
+            "tokenizer training: vocab_size is 259; symbols and bytes are 259 already");
+    refused((ae_tokenizer_training){.kind = "marian", .vocab_size = 90},
+            "tokenizer training: \"marian\" takes its ids from a vocab.json; train \"sentencepiece\"");
+    refused((ae_tokenizer_training){.kind = "t5", .vocab_size = -1},
+            "tokenizer training: vocab_size is -1; it must be 0 or more");
 }
 
 static int stop_at_once(void *self, int64_t done, int64_t all)
@@ -338,20 +476,25 @@ static void failures_while_learning(void **state)
     assert_null(ae_tokenizer_trainer_finish(trainer, stop_at_once, NULL, &e));
     assert_int_equal(e.code, AE_E_STATE);
     ae_tokenizer_trainer_free(trainer);
+    training = (ae_tokenizer_training){.kind = "sentencepiece", .vocab_size = 8};
+    ae_err_clear(&e);
+    trainer = ae_tokenizer_trainer_new(&training, &e);
+    assert_int_equal(ae_tokenizer_trainer_add(trainer, texts, bytes, 2, &e), 0);
+    assert_null(ae_tokenizer_trainer_finish(trainer, NULL, NULL, &e));
+    assert_string_equal(e.message, "the alphabet of the text and 3 symbols are 9 pieces, vocab_size is 8; raise it or "
+                                   "lower character_coverage");
+    ae_tokenizer_trainer_free(trainer);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(word_pieces),
-        cmocka_unit_test(byte_level_pairs),
-        cmocka_unit_test(pairs_with_ends),
-        cmocka_unit_test(word_lists),
-        cmocka_unit_test(same_on_any_threads),
-        cmocka_unit_test(many_distinct_words),
-        cmocka_unit_test(survives_its_json),
-        cmocka_unit_test(bad_numbers),
-        cmocka_unit_test(failures_while_learning),
+        cmocka_unit_test(word_pieces),           cmocka_unit_test(byte_level_pairs),
+        cmocka_unit_test(pairs_with_ends),       cmocka_unit_test(word_lists),
+        cmocka_unit_test(same_on_any_threads),   cmocka_unit_test(many_distinct_words),
+        cmocka_unit_test(survives_its_json),     cmocka_unit_test(sentencepiece_kinds),
+        cmocka_unit_test(sentencepiece_options), cmocka_unit_test(bad_pieces),
+        cmocka_unit_test(bad_numbers),           cmocka_unit_test(failures_while_learning),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
