@@ -55,7 +55,7 @@ static bool aligned_room(ae_aligned *a, size_t more)
 
 void ae_aligned_add(ae_aligned *a, const char *bytes, size_t length, uint32_t from, uint32_t to)
 {
-    if (aligned_room(a, length)) {
+    if (length > 0 && aligned_room(a, length)) {
         memcpy(a->bytes + a->length, bytes, length);
         for (size_t i = 0; i < length; i++) {
             a->from[a->length + i] = from;

@@ -282,6 +282,14 @@ static void test_blank_in_front_of_pieces(void **state)
            "a");
 }
 
+/* A text of which nothing is left has no tokens, in the first call of an encoding too. */
+static void test_nothing_left(void **state)
+{
+    (void)state;
+    spells("{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\".\"},\"content\":\"\"}," WORDS "}", "abc",
+           "");
+}
+
 /* An unknown token that is not in the vocabulary is missed when it is needed. */
 static void test_unknown_token_missing(void **state)
 {
@@ -1000,6 +1008,7 @@ int main(void)
         cmocka_unit_test(test_paths_agree),
         cmocka_unit_test(test_joints),
         cmocka_unit_test(test_blank_in_front_of_pieces),
+        cmocka_unit_test(test_nothing_left),
         cmocka_unit_test(test_unknown_token_missing),
         cmocka_unit_test(test_cache_begins_anew),
         cmocka_unit_test(test_scratch_changes_hands),
