@@ -78,12 +78,12 @@ static void every_tokenizer_case(void **state)
             fail_msg("%s: %lld fields differ, the first is %s %s", dir, (long long)p.differences,
                      p.kept ? p.first[0].path : "none", e.message);
         }
-        assert_true(p.fields > 100);
+        assert_true(p.fields > 30);
         ae_tokenizer_parity_free(&p);
         cases++;
     }
     closedir(d);
-    assert_true(cases >= 3);
+    assert_true(cases >= 10);
 }
 
 static void unknown_generation_is_refused(void **state)
