@@ -187,8 +187,8 @@ size_t ae_gpt2_piece(const char *bytes, size_t length);
     ROW(strip_accents)                                                                                                 \
     ROW(strip)                                                                                                         \
     ROW(replace)                                                                                                       \
-    ROW(prepend) ROW(nmt) ROW(byte_level) ROW(sentencepiece) ROW(precompiled) ROW(piece_text) ROW(english_words)       \
-        ROW(uer_space)
+    ROW(prepend)                                                                                                       \
+    ROW(nmt) ROW(byte_level) ROW(sentencepiece) ROW(precompiled) ROW(piece_text) ROW(english_words) ROW(uer_space)
 
 #define AE_PRE_TOKENIZERS(ROW)                                                                                         \
     ROW(sequence)                                                                                                      \
