@@ -81,6 +81,54 @@ static void trains_each_kind_into_a_folder(void **state)
     free(merges);
 }
 
+/* Each algorithm, and the options of SentencePiece's kinds: what is written is opened again and gives texts back. */
+static void trains_sentencepieces_kinds(void **state)
+{
+    (void)state;
+    static const char text[] = "The fox, 42  \xe7\x8b\x90\xe7\x8b\xb8!";
+    static const struct {
+        const char *options[6], *output, *decoded;
+    } rows[] = {
+        {{"--kind=sentencepiece", "--vocab-size=1500", "--threads=1"},
+         "pieces.model",
+         "The fox, 42 \xe7\x8b\x90\xe7\x8b\xb8!"},
+        {{"--kind=sentencepiece", "--algorithm=bpe", "--vocab-size=1500", "--split-digits"},
+         "pieces.model",
+         "The fox, 42 \xe7\x8b\x90\xe7\x8b\xb8!"},
+        {{"--kind=sentencepiece", "--algorithm=char", "--vocab-size=1300", "--normalization=nfkc_cf"},
+         "pieces.model",
+         "the fox, 42 \xe7\x8b\x90\xe7\x8b\xb8!"},
+        {{"--kind=llama", "--vocab-size=1500", "--sample-lines=300", "--character-coverage=0.9"},
+         "pieces_folder",
+         text},
+        {{"--kind=t5", "--vocab-size=1500", "--user-symbol=fox,", "--keep-blanks=false"},
+         "pieces.json",
+         "The fox, 42 \xe7\x8b\x90\xe7\x8b\xb8!"},
+    };
+    write_text("mixed.txt", text);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *const *o = rows[i].options;
+        int status = aesop(11, "tokenizer", "train", "--corpus", FABLES, "-o", rows[i].output, "--force", o[0], o[1],
+                           o[2], o[3] ? o[3] : "--progress=none");
+        if (status) {
+            fail_msg("%s %s: %s", o[0], o[1], log_text);
+        }
+        assert_int_equal(aesop(5, "tokenizer", "encode", "--tokenizer", rows[i].output, "mixed.txt"), 0);
+        write_text("mixed_ids.txt", out_text);
+        assert_int_equal(aesop(5, "tokenizer", "decode", "--tokenizer", rows[i].output, "mixed_ids.txt"), 0);
+        assert_int_equal(strncmp(out_text, rows[i].decoded, strlen(rows[i].decoded)), 0);
+    }
+    assert_log(
+        aesop(8, "tokenizer", "train", "--kind=bert", "--algorithm=bpe", "--vocab-size=600", FABLES, "-o", "x.model"),
+        2, "algorithm does not apply to \"bert\"; it is for SentencePiece's kinds");
+    assert_log(aesop(7, "tokenizer", "train", "--kind=sentencepiece", "--vocab-size=10", FABLES, "-o", "x.model"), 2,
+               "pieces, vocab_size is 10; raise it or lower character_coverage");
+    assert_log(aesop(9, "tokenizer", "train", "--kind=t5", "--algorithm=word", "--normalization=nfk",
+                     "--vocab-size=600", FABLES, "-o", "x.model"),
+               2, "there is no normalization \"nfk\"; did you mean \"nfkc\"?");
+    assert_int_equal(access("x.model", F_OK), -1);
+}
+
 static void training_does_not_depend_on_threads(void **state)
 {
     (void)state;
@@ -389,6 +437,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trains_each_kind_into_a_folder),
+        cmocka_unit_test(trains_sentencepieces_kinds),
         cmocka_unit_test(training_does_not_depend_on_threads),
         cmocka_unit_test(training_says_what_is_missing),
         cmocka_unit_test(the_kinds_are_listed),
