@@ -78,7 +78,8 @@ static void every_tokenizer_case(void **state)
             fail_msg("%s: %lld fields differ, the first is %s %s", dir, (long long)p.differences,
                      p.kept ? p.first[0].path : "none", e.message);
         }
-        assert_true(p.fields > 30);
+        /* SentencePiece itself was asked for no pairs and put no special tokens around. */
+        assert_true(p.fields > (strstr(entry->d_name, "tok_spm") ? 80 : 100));
         ae_tokenizer_parity_free(&p);
         cases++;
     }
