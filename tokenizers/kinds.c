@@ -198,21 +198,41 @@ const char *ae_tokenizer_kind_about(int i)
     return i >= 0 && i < KINDS ? kinds[i].about : NULL;
 }
 
+/* Names the kind that comes nearest, SentencePiece's too: the asker need not know which list a kind is in. */
+static void refuse_kind(const char *name, ae_err *e)
+{
+    enum { MOST = 64 };
+    const char *names[MOST];
+    char list[768] = "";
+    int n = 0;
+    for (int i = 0; i < KINDS; i++) {
+        names[n++] = kinds[i].name;
+    }
+    for (int i = 0; ae_tokenizer_piece_kind_name(i) && n < MOST; i++) {
+        names[n++] = ae_tokenizer_piece_kind_name(i);
+        if (strcmp(names[n - 1], name) == 0) {
+            ae_err_set(e, AE_E_VALUE, "the kind \"%s\" is made from a SentencePiece model, not from a list of tokens",
+                       name);
+            return;
+        }
+    }
+    for (int i = 0; i < n; i++) {
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    }
+    const char *nearest = ae_nearest_name(name, names, n);
+    ae_err_set(e, AE_E_VALUE, "there is no tokenizer kind \"%.60s\"%s%s%s; kinds: %s", name,
+               nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "", list);
+}
+
 const ae_kind *ae_kind_find(const char *name, ae_err *e)
 {
-    const char *names[KINDS];
-    char list[512] = "";
     for (int i = 0; i < KINDS; i++) {
         if (strcmp(kinds[i].name, name) == 0) {
             return &kinds[i];
         }
-        names[i] = kinds[i].name;
-        size_t used = strlen(list);
-        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
     }
-    const char *nearest = ae_nearest_name(name, names, KINDS);
-    ae_err_set(e, AE_E_VALUE, "there is no tokenizer kind \"%.60s\"%s%s%s; kinds: %s", name,
-               nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "", list);
+    refuse_kind(name, e);
     return NULL;
 }
 

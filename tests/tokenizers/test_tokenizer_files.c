@@ -81,6 +81,9 @@ static void test_vocab_txt(void **state)
     refuses_file("vocab.txt", "a\nb\xff\n", NULL, "vocab.txt: line 2 is not valid UTF-8");
     refuses_file("vocab.txt", "a\n##b\n", NULL, "vocab.txt: the unknown token \"[UNK]\" is not in the vocabulary");
     refuses_file("vocab.txt", "a\n", &(ae_tokenizer_options){.kind = "brt"}, "there is no tokenizer kind \"brt\"");
+    refuses_file("vocab.txt", "a\n", &(ae_tokenizer_options){.kind = "albrt"}, "did you mean \"albert\"?");
+    refuses_file("vocab.txt", "a\n", &(ae_tokenizer_options){.kind = "t5"},
+                 "the kind \"t5\" is made from a SentencePiece model, not from a list of tokens");
     refuses_file("vocab.txt", "a\n", &(ae_tokenizer_options){.kind = "gpt2"},
                  "the kind \"gpt2\" needs merges.txt beside the vocabulary, or its path");
     refuses_file("vocab.txt", "[UNK]\n##a\n", &(ae_tokenizer_options){.max_word_size = -2}, "max_word_size is -2");
