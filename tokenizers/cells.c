@@ -118,7 +118,7 @@ void ae_cells_part(ae_cells *x, const char *set)
     ae_cells_swap(x);
 }
 
-void ae_cells_part_text(ae_cells *x, const char *text)
+void ae_cells_part_text(ae_cells *x, const char *text, const char *behind)
 {
     size_t length = strlen(text);
     for (size_t i = 0; i < x->n;) {
@@ -126,7 +126,7 @@ void ae_cells_part_text(ae_cells *x, const char *text)
         size_t count = here ? length : 1;
         ae_cells_put_text(x, here ? " " : "", x->at[i]);
         ae_cells_take(x, i, count);
-        ae_cells_put_text(x, here ? " " : "", x->at[i]);
+        ae_cells_put_text(x, here ? behind : "", x->at[i]);
         i += count;
     }
     ae_cells_swap(x);

@@ -45,9 +45,12 @@ bool ae_cells_one_of(const ae_cells *x, size_t i, const char *set);
 /* Whether a character is anywhere. */
 bool ae_cells_hold(const ae_cells *x, uint32_t c);
 
-/* Passes: a blank before and after every character of a set; of every occurrence of a text, from the left. */
+/* Pass: a blank before and after every character of a set. */
 void ae_cells_part(ae_cells *x, const char *set);
-void ae_cells_part_text(ae_cells *x, const char *text);
+
+/* Pass: a blank before every occurrence of a text, from the left, and `behind` after it; what an occurrence takes
+ * begins no other. */
+void ae_cells_part_text(ae_cells *x, const char *text, const char *behind);
 
 /* A pass: a blank at the front and one at the end. */
 void ae_cells_pad(ae_cells *x);

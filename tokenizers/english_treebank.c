@@ -86,20 +86,6 @@ static void part_last_stop(ae_cells *x)
     ae_cells_swap(x);
 }
 
-/* A blank before an ending that a blank follows, which is passed over, so that it begins nothing more. */
-static void part_ending(ae_cells *x, const char *ending)
-{
-    size_t length = strlen(ending);
-    for (size_t i = 0; i < x->n;) {
-        bool here = ae_cells_have(x, i, ending);
-        size_t count = here ? length : 1;
-        ae_cells_put_text(x, here ? " " : "", x->at[i]);
-        ae_cells_take(x, i, count);
-        i += count;
-    }
-    ae_cells_swap(x);
-}
-
 /* 's, 'm and 'd. */
 static void part_letter_endings(ae_cells *x)
 {
@@ -173,15 +159,16 @@ static void part_joined(ae_cells *x, const char *word)
 
 void ae_english_treebank(ae_cells *x)
 {
+    /* Each with the blank that follows it, which begins nothing more. */
     static const char *const endings[] = {"'ll ", "'re ", "'ve ", "n't ", "'LL ", "'RE ", "'VE ", "N'T "};
     open_first_quote(x, " ");
     open_quotes(x, false);
-    ae_cells_part_text(x, "...");
+    ae_cells_part_text(x, "...", " ");
     ae_cells_part(x, ",;:@#$%&");
     part_last_stop(x);
     ae_cells_part(x, "?!");
     ae_cells_part(x, brackets);
-    ae_cells_part_text(x, "--");
+    ae_cells_part_text(x, "--", " ");
     ae_cells_pad(x);
     close_quotes(x);
     bool apostrophes = ae_cells_hold(x, '\'');
@@ -189,7 +176,7 @@ void ae_english_treebank(ae_cells *x)
         part_last_apostrophes(x);
         part_letter_endings(x);
         for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-            part_ending(x, endings[i]);
+            ae_cells_part_text(x, endings[i], "");
         }
     }
     for (int i = 0; i < JOINED_WORDS; i++) {
@@ -377,7 +364,7 @@ static void open_and_mark(ae_cells *x)
     part_any(x, opening);
     part_runs(x, '`', 1);
     open_first_quote(x, "");
-    ae_cells_part_text(x, "``");
+    ae_cells_part_text(x, "``", " ");
     open_quotes(x, true);
     part_before_letter(x);
     part_closed_stop(x);
@@ -388,7 +375,7 @@ static void open_and_mark(ae_cells *x)
     part_last_apostrophes(x);
     ae_cells_part(x, "*");
     ae_cells_part(x, brackets);
-    ae_cells_part_text(x, "--");
+    ae_cells_part_text(x, "--", " ");
     ae_cells_pad(x);
 }
 
@@ -397,7 +384,7 @@ void ae_english_nltk(ae_cells *x)
     static const uint32_t closing[] = {0xbb, 0x201d, 0x2019, 0};
     open_and_mark(x);
     part_any(x, closing);
-    ae_cells_part_text(x, "''");
+    ae_cells_part_text(x, "''", " ");
     close_quotes(x);
     part_short_forms(x, true);
     part_short_forms(x, false);

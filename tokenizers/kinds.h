@@ -18,8 +18,8 @@ typedef struct ae_kind {
     const char *about;
     ae_kind_learning learning;
     bool bytes;                 /* words are spelled in GPT-2's 256 characters for bytes (ae_byte_letter) */
-    const char *prefix;         /* of a token that goes on with a word: "##"; else "" */
-    const char *suffix;         /* of a token that ends a word: "</w>"; else "" */
+    const char *prefix;         /* of a token that goes on with a word: "##"; NULL: none */
+    const char *suffix;         /* of a token that ends a word: "</w>"; NULL: none */
     const char *const *special; /* the family's special tokens in the order of a new vocabulary's ids; NULL ends it */
     const char *components;     /* JSON: all of a tokenizer.json but added tokens, vocabulary and merges */
 } ae_kind;

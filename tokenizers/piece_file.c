@@ -259,9 +259,10 @@ int ae_piece_file_read(const char *bytes, size_t length, ae_piece_file *f, ae_er
     ProtobufCAllocator allocator = {take, keep, &all};
     *f = (ae_piece_file){0};
     AePb__Model *m = ae_pb__model__unpack(&allocator, length, (const uint8_t *)bytes);
-    int status = m            ? 0
-                 : all.failed ? ae_err_set(e, AE_E_MEMORY, "no memory for a model of %zu bytes", length)
-                              : ae_err_set(e, AE_E_FORMAT, "not a SentencePiece model, or cut short");
+    int status = m ? 0
+                 : all.failed
+                     ? ae_err_set(e, AE_E_MEMORY, "no memory for a model of %zu bytes", length)
+                     : ae_err_set(e, AE_E_FORMAT, "not a SentencePiece model, or cut short; copy the file again");
     if (status == 0 &&
         (read_pieces(m, &f->pieces, e) != 0 || read_trainer(m->trainer, f, e) != 0 ||
          check_bytes(&f->pieces, f->options.byte_fallback, e) != 0 || read_rules(m->normalizer, &f->spec, e) != 0 ||
