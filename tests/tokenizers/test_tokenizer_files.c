@@ -7,20 +7,9 @@
 
 static char folder[] = "tokenizer_XXXXXX";
 
-static const char *write_file(const char *name, const char *text, size_t bytes)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, bytes, f), bytes);
-    assert_int_equal(fclose(f), 0);
-    return path;
-}
-
 static const char *write_text(const char *name, const char *text)
 {
-    return write_file(name, text, strlen(text));
+    return write_file_in(folder, name, text, strlen(text));
 }
 
 static ae_tokenizer *open_text(const char *name, const char *text, const ae_tokenizer_options *o)

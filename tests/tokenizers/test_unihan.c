@@ -13,21 +13,10 @@ static const char readings[] = "# Unihan\n\nU+4E2D\tkCantonese\tzung1\nU+4E2D\tk
 static const char sources[] = "U+4E2D\tkRSUnicode\t2.3\nU+72D0\tkRSUnicode\t94.5 94.6\nU+9F9F\tkRSUnicode\t213'.0\n"
                               "U+2A6D6\tkRSUnicode\t214''.20\nU+4E00\tkRSUnicode\t1.-1\n";
 
-static const char *write_file(const char *name, const void *data, size_t bytes)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, bytes, f), bytes);
-    assert_int_equal(fclose(f), 0);
-    return path;
-}
-
 static void write_both(const char *first, const char *second)
 {
-    write_file("Unihan_Readings.txt", first, strlen(first));
-    write_file("Unihan_IRGSources.txt", second, strlen(second));
+    write_file_in(folder, "Unihan_Readings.txt", first, strlen(first));
+    write_file_in(folder, "Unihan_IRGSources.txt", second, strlen(second));
 }
 
 static ae_unihan *open_folder(void)
@@ -109,11 +98,11 @@ static void refused(const char *message)
 static void broken_folders(void **state)
 {
     (void)state;
-    unlink(write_file("Unihan_Readings.txt", "", 0));
-    unlink(write_file("Unihan_IRGSources.txt", "", 0));
+    unlink(write_file_in(folder, "Unihan_Readings.txt", "", 0));
+    unlink(write_file_in(folder, "Unihan_IRGSources.txt", "", 0));
     refused("there is no Unihan_Readings.txt (.bz2, .gz) in this folder; Debian's package unicode-data has it in "
             "/usr/share/unicode");
-    write_file("Unihan_Readings.txt", readings, sizeof readings - 1);
+    write_file_in(folder, "Unihan_Readings.txt", readings, sizeof readings - 1);
     refused("there is no Unihan_IRGSources.txt (.bz2, .gz) in this folder");
     write_both("", sources);
     refused("Unihan_Readings.txt: is empty");
@@ -139,11 +128,11 @@ static void broken_folders(void **state)
     }
     /* The field stood in another file once. */
     write_both(readings, "U+4E2D\tkTotalStrokes\t4\n");
-    write_file("Unihan_RadicalStrokeCounts.txt", sources, sizeof sources - 1);
+    write_file_in(folder, "Unihan_RadicalStrokeCounts.txt", sources, sizeof sources - 1);
     ae_unihan *u = open_folder();
     assert_int_equal(ae_unihan_radical(u, 0x72d0), 94);
     ae_unihan_free(u);
-    unlink(write_file("Unihan_RadicalStrokeCounts.txt", "", 0));
+    unlink(write_file_in(folder, "Unihan_RadicalStrokeCounts.txt", "", 0));
 }
 
 /* A changed byte gives a message or other characters, never worse. */
@@ -190,8 +179,8 @@ static void packed_files(void **state)
     ae_err e = {0};
     ae_bytes out = {0};
     write_both(readings, sources);
-    unlink(write_file("Unihan_Readings.txt", "", 0));
-    write_file("Unihan_Readings.txt.bz2", packed, sizeof packed);
+    unlink(write_file_in(folder, "Unihan_Readings.txt", "", 0));
+    write_file_in(folder, "Unihan_Readings.txt.bz2", packed, sizeof packed);
     if (ae_bzip2_unpack((const char *)packed, sizeof packed, &out, &e) != 0 && e.code == AE_E_UNSUPPORTED) {
         refused("Unihan_Readings.txt.bz2: is packed by bzip2, which this build lacks; unpack it (bunzip2)");
         return;
@@ -200,18 +189,18 @@ static void packed_files(void **state)
     ae_unihan *u = open_folder();
     assert_string_equal(ae_unihan_pinyin(u, 0x72d0), "hú");
     ae_unihan_free(u);
-    write_file("Unihan_Readings.txt.bz2", packed, sizeof packed - 5);
+    write_file_in(folder, "Unihan_Readings.txt.bz2", packed, sizeof packed - 5);
     refused("Unihan_Readings.txt.bz2: the bzip2 data is cut short");
     unsigned char broken[sizeof packed + 4];
     memcpy(broken, packed, sizeof packed);
     broken[30] ^= 0x55;
-    write_file("Unihan_Readings.txt.bz2", broken, sizeof packed);
+    write_file_in(folder, "Unihan_Readings.txt.bz2", broken, sizeof packed);
     refused("Unihan_Readings.txt.bz2: the bzip2 data is damaged");
     memcpy(broken, packed, sizeof packed);
     memcpy(broken + sizeof packed, "tail", 4);
-    write_file("Unihan_Readings.txt.bz2", broken, sizeof broken);
+    write_file_in(folder, "Unihan_Readings.txt.bz2", broken, sizeof broken);
     refused("Unihan_Readings.txt.bz2: something that is no bzip2 data follows the bzip2 data");
-    unlink(write_file("Unihan_Readings.txt.bz2", "", 0));
+    unlink(write_file_in(folder, "Unihan_Readings.txt.bz2", "", 0));
     ae_bytes_free(&out);
 }
 
@@ -252,6 +241,6 @@ int main(void)
         return 1;
     }
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
-    unlink(write_file("Unihan_IRGSources.txt", "", 0));
+    unlink(write_file_in(folder, "Unihan_IRGSources.txt", "", 0));
     return failures + (rmdir(folder) != 0);
 }

@@ -25,6 +25,18 @@ static inline ae_tokenizer *open_golden(const char *name, const ae_tokenizer_opt
     return t;
 }
 
+/* Writes a file in a folder; its path, until the next one is written. */
+static inline const char *write_file_in(const char *folder, const char *name, const void *data, size_t bytes)
+{
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(data, 1, bytes, f), bytes);
+    assert_int_equal(fclose(f), 0);
+    return path;
+}
+
 /* A tokenizer from the text of a tokenizer.json. */
 static inline ae_tokenizer *from_text(const char *text, ae_err *e)
 {
@@ -83,6 +95,31 @@ static inline void assert_message(const ae_err *e, const char *part)
         fail_msg("\"%s\" lacks \"%s\"", e->message, part);
     }
 }
+
+/* Words that ae_tokenizer_split gives, one behind the other. */
+typedef struct joined_words {
+    char text[512];
+    size_t length;
+} joined_words;
+
+static inline int join_word(void *self, const char *word, size_t bytes)
+{
+    joined_words *j = self;
+    if (j->length + bytes < sizeof j->text) {
+        memcpy(j->text + j->length, word, bytes);
+        j->length += bytes;
+    }
+    return 0;
+}
+
+/* Tokens of a small vocabulary. */
+static const char *const letter_tokens[] = {"[UNK]", "[CLS]", "[SEP]", "a", "b", "e", "h", "l", "o", "t", " ", "\n"};
+enum { LETTER_TOKENS = sizeof letter_tokens / sizeof *letter_tokens };
+
+/* The model of a tokenizer.json with few words. */
+#define ONE_LETTER_WORDS                                                                                               \
+    "\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"u\":0,\"\xc4\xa0"                                                  \
+    "a\":1,\"a\":2,\"\xc4\xa0.\":3},\"unk_token\":\"u\"}"
 
 /* Texts that are hard somewhere: bytes of every class, in an order that a small generator gives. */
 static const char *const fragments[] = {
