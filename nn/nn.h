@@ -3,6 +3,8 @@
 #define AE_NN_NN_H
 
 #include "nn/act.h"
+#include "nn/adaptive_embedding.h"
+#include "nn/adaptive_softmax.h"
 #include "nn/average.h"
 #include "nn/conv1d.h"
 #include "nn/crf.h"
@@ -23,9 +25,11 @@
 #include "nn/rename.h"
 #include "nn/rms_norm.h"
 #include "nn/rnn.h"
+#include "nn/sampled_softmax.h"
 #include "nn/scalar_mix.h"
 #include "nn/schedule.h"
 #include "nn/snapshot.h"
 #include "nn/state.h"
+#include "nn/word_clusters.h"
 
 #endif
