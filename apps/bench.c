@@ -1,6 +1,7 @@
 #include "apps/bench.h"
 #include "tensor/gemm.h"
 #include "tensor/kernels.h"
+#include "tensor/onednn.h"
 #include "zoo/composed.h"
 
 #include <math.h>
@@ -21,13 +22,13 @@ static ae_tensor *random_ids(uint64_t draw, int ndim, const int64_t *shape, int6
     return t;
 }
 
-/* 15 % of the positions are predicted, as in BERT's pretraining. */
-static ae_tensor *masked_labels(const int64_t *shape, int64_t vocab, ae_err *e)
+/* Labels of a share of the real positions: 0.15 as in BERT's pretraining, or 1. mask NULL: all are real. */
+static ae_tensor *word_labels(const int64_t *shape, const ae_tensor *mask, double share, int64_t vocab, ae_err *e)
 {
     ae_tensor *labels = random_ids(2, 2, shape, vocab, e);
     ae_random_key key = ae_random_key_make(1, 0, 0, 0, 3);
     for (int64_t i = 0; labels && i < ae_numel(labels); i++) {
-        if (ae_random_unit(&key, (uint64_t)i) >= 0.15) {
+        if ((mask && ae_get_i64(mask, i) == 0) || ae_random_unit(&key, (uint64_t)i) >= share) {
             ae_set_i64(labels, i, -100);
         }
     }
@@ -35,31 +36,38 @@ static ae_tensor *masked_labels(const int64_t *shape, int64_t vocab, ae_err *e)
 }
 
 /* What the targets of a composed model learn. */
-static void composed_labels(ae_bench_model *b, int64_t batch, const int64_t *shape, int64_t vocab, ae_err *e)
+static void composed_labels(ae_bench_model *b, const int64_t *shape, const ae_tensor *mask, int64_t vocab, ae_err *e)
 {
     const char *objective = ae_composed_objective(b->config, NULL);
     if (objective && strcmp(objective, "classes") == 0) {
-        ae_tensors_add(b->inputs, "labels", random_ids(5, 1, &batch, 2, e), e);
+        ae_tensors_add(b->inputs, "labels", random_ids(5, 1, shape, 2, e), e);
         return;
     }
-    ae_tensors_add(b->inputs, "labels", masked_labels(shape, vocab, e), e);
+    ae_tensors_add(b->inputs, "labels", word_labels(shape, mask, 0.15, vocab, e), e);
     ae_tensors_add(b->inputs, "next_ids", random_ids(1, 2, shape, vocab, e), e);
-    ae_tensors_add(b->inputs, "next_sentence_label", random_ids(4, 1, &batch, 2, e), e);
+    ae_tensors_add(b->inputs, "next_sentence_label", random_ids(4, 1, shape, 2, e), e);
 }
 
-static void token_inputs(ae_bench_model *b, int64_t batch, int64_t seq, bool labels, ae_err *e)
+static int64_t vocabulary(const ae_bench_model *b, ae_err *e)
 {
-    int64_t shape[2] = {batch, seq};
-    bool bert = strcmp(b->row->name, "bert") == 0;
-    int64_t vocab = ae_json_int(b->config, "vocab_size", 50257, e);
-    ae_tensors_add(b->inputs, "input_ids", random_ids(1, 2, shape, vocab, e), e);
-    if (labels && strcmp(b->row->name, "composed") == 0) {
-        composed_labels(b, batch, shape, vocab, e);
-    } else if (labels && bert) {
-        ae_tensors_add(b->inputs, "labels", masked_labels(shape, vocab, e), e);
-        ae_tensors_add(b->inputs, "next_sentence_label", random_ids(4, 1, &batch, 2, e), e);
-    } else if (labels) {
-        ae_tensors_add(b->inputs, "labels", random_ids(1, 2, shape, vocab, e), e);
+    return ae_json_int(b->config, "vocab_size", 50257, e);
+}
+
+static void token_inputs(ae_bench_model *b, ae_tensor *ids, ae_tensor *mask, bool labels, ae_err *e)
+{
+    int64_t vocab = vocabulary(b, e);
+    const int64_t *shape = ids ? ids->shape : NULL;
+    if (shape && labels && strcmp(b->row->name, "composed") == 0) {
+        composed_labels(b, shape, mask, vocab, e);
+    } else if (shape && labels && strcmp(b->row->name, "bert") == 0) {
+        ae_tensors_add(b->inputs, "labels", word_labels(shape, mask, 0.15, vocab, e), e);
+        ae_tensors_add(b->inputs, "next_sentence_label", random_ids(4, 1, shape, 2, e), e);
+    } else if (shape && labels) {
+        ae_tensors_add(b->inputs, "labels", word_labels(shape, mask, 1, vocab, e), e);
+    }
+    ae_tensors_add(b->inputs, "input_ids", ids, e);
+    if (mask) {
+        ae_tensors_add(b->inputs, "attention_mask", mask, e);
     }
 }
 
@@ -90,14 +98,14 @@ static void pair_inputs(ae_bench_model *b, int64_t batch, int64_t seq, bool labe
     }
 }
 
-int ae_bench_model_new(ae_bench_model *b, const ae_recipe *recipe, int64_t batch, int64_t seq, bool labels, ae_err *e)
+int ae_bench_model_build(ae_bench_model *b, const ae_recipe *recipe, int64_t vocab, ae_err *e)
 {
     memset(b, 0, sizeof *b);
     bool composed = strcmp(recipe->family, "composed") == 0;
     b->row = composed ? ae_zoo_find("Composed") : ae_zoo_for(recipe->family, recipe->objective);
     b->config = ae_json_parse(recipe->config, strlen(recipe->config), e);
-    if (composed && ae_json_is_null(ae_json_get(b->config, "vocab_size"))) {
-        ae_json_set_int(b->config, "vocab_size", 21128); /* UER-py's Chinese vocabulary */
+    if (vocab > 0 || (composed && ae_json_is_null(ae_json_get(b->config, "vocab_size")))) {
+        ae_json_set_int(b->config, "vocab_size", vocab > 0 ? vocab : 21128); /* UER-py's Chinese vocabulary */
     }
     b->root = ae_model_new(1);
     b->inputs = ae_tensors_new();
@@ -110,10 +118,6 @@ int ae_bench_model_new(ae_bench_model *b, const ae_recipe *recipe, int64_t batch
         b->row->build(b->root, b->self, b->config, b->row->kind);
         if (!ae_model_ok(b->root)) {
             ae_err_set(e, ae_model_error(b->root)->code, "%s", ae_model_error(b->root)->message);
-        } else if (strcmp(b->row->name, "infersent") == 0) {
-            pair_inputs(b, batch, seq, labels, e);
-        } else {
-            token_inputs(b, batch, seq, labels, e);
         }
     }
     if (e->code) {
@@ -123,6 +127,36 @@ int ae_bench_model_new(ae_bench_model *b, const ae_recipe *recipe, int64_t batch
     return 0;
 }
 
+int ae_bench_model_new(ae_bench_model *b, const ae_recipe *recipe, int64_t batch, int64_t seq, bool labels, ae_err *e)
+{
+    if (ae_bench_model_build(b, recipe, 0, e) != 0) {
+        return -1;
+    }
+    if (strcmp(b->row->name, "infersent") == 0) {
+        pair_inputs(b, batch, seq, labels, e);
+    } else {
+        token_inputs(b, random_ids(1, 2, (int64_t[]){batch, seq}, vocabulary(b, e), e), NULL, labels, e);
+    }
+    if (e->code) {
+        ae_bench_model_free(b);
+        return -1;
+    }
+    return 0;
+}
+
+int ae_bench_model_give(ae_bench_model *b, ae_tensor *ids, ae_tensor *mask, bool labels, ae_err *e)
+{
+    if (strcmp(b->row->name, "infersent") == 0) {
+        ae_tensor_free(ids);
+        ae_tensor_free(mask);
+        return ae_err_set(e, AE_E_UNSUPPORTED, "%s takes word vectors, not tokens", b->row->name);
+    }
+    ae_tensors_free(b->inputs);
+    b->inputs = ae_tensors_new();
+    token_inputs(b, ids, mask, labels, e);
+    return e->code ? -1 : 0;
+}
+
 void ae_bench_model_free(ae_bench_model *b)
 {
     ae_model_free(b->root);
@@ -130,6 +164,39 @@ void ae_bench_model_free(ae_bench_model *b)
     ae_json_free(b->config);
     free(b->self);
     memset(b, 0, sizeof *b);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------------ */
+
+ae_dtype ae_bench_precision(const char *text)
+{
+    bool bf16 = strcmp(text, "bf16") == 0 || (strcmp(text, "auto") == 0 && ae_onednn_has_bf16());
+    return bf16 ? AE_BF16 : AE_F32;
+}
+
+ae_optimizer *ae_bench_optimizer(const ae_bench_model *b, ae_err *e)
+{
+    ae_optim_config c = ae_optim_defaults("adamw");
+    c.weight_decay = 0.01;
+    c.no_decay = AE_NO_DECAY_HF;
+    c.clip_norm = 1.0;
+    return ae_optimizer_new(b->root, &c, e);
+}
+
+int ae_bench_step(ae_bench_model *b, ae_graph *g, ae_optimizer *optimizer, int64_t step, bool packed, double *loss,
+                  ae_err *e)
+{
+    ae_tensors *ignored = ae_tensors_new();
+    ae_io io = {g, b->inputs, ignored, packed, true};
+    ae_graph_random(g, 1, (uint64_t)step, 0, 0);
+    ae_graph_begin(g, optimizer ? AE_TRAIN : AE_EVAL);
+    ae_tensor *t = b->row->run(b->self, &io);
+    *loss = t ? ae_item(t) : (double)NAN;
+    if (optimizer && t && ae_backward(g, t, 0) == 0) {
+        ae_optimizer_step(optimizer, g, 1e-4);
+    }
+    ae_tensors_free(ignored);
+    return ae_ok(g) ? 0 : ae_err_set(e, ae_graph_error(g)->code, "%s", ae_graph_error(g)->message);
 }
 
 /* ---- measuring -------------------------------------------------------------------------------------------------------- */

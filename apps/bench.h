@@ -21,7 +21,25 @@ typedef struct ae_bench_model {
 
 AE_API int ae_bench_model_new(ae_bench_model *b, const ae_recipe *recipe, int64_t batch, int64_t seq, bool labels,
                               ae_err *e);
+
+/* The same without inputs; vocab: the number of words, 0: that of the recipe. */
+AE_API int ae_bench_model_build(ae_bench_model *b, const ae_recipe *recipe, int64_t vocab, ae_err *e);
+
+/* Takes ids (B,T) and their attention_mask (B,T; or NULL) as inputs, instead of those it had, with random labels of
+ * real positions. Refuses models that take no tokens. */
+AE_API int ae_bench_model_give(ae_bench_model *b, ae_tensor *ids, ae_tensor *mask, bool labels, ae_err *e);
 AE_API void ae_bench_model_free(ae_bench_model *b);
+
+/* AdamW with decay and clipping, as in pretraining. The caller's; NULL on failure. */
+AE_API ae_optimizer *ae_bench_optimizer(const ae_bench_model *b, ae_err *e);
+
+/* A training step with dropout, or without an optimizer a forward pass; packed: real positions only, where the model
+ * can. Equal steps draw equal random numbers. */
+AE_API int ae_bench_step(ae_bench_model *b, ae_graph *g, ae_optimizer *optimizer, int64_t step, bool packed,
+                         double *loss, ae_err *e);
+
+/* What --precision auto|f32|bf16 means on this processor. */
+AE_API ae_dtype ae_bench_precision(const char *text);
 
 /* The median of n numbers, which are sorted in place; NaN for none. */
 AE_API double ae_median(double *values, int n);

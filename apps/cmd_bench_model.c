@@ -1,6 +1,5 @@
 #include "apps/bench.h"
 #include "apps/command_table.h"
-#include "tensor/onednn.h"
 #include "tensor/threads.h"
 
 #include <math.h>
@@ -21,38 +20,17 @@ typedef struct measurement {
     double loss;
 } measurement;
 
-/* Training: AdamW with decay and clipping, dropout on, as in pretraining. */
-static int one_step(measurement *t, int64_t step, ae_err *e)
-{
-    ae_graph *g = t->graph;
-    ae_tensors *ignored = ae_tensors_new();
-    ae_io io = {g, t->model.inputs, ignored, false, true};
-    ae_graph_random(g, 1, (uint64_t)step, 0, 0);
-    ae_graph_begin(g, t->train ? AE_TRAIN : AE_EVAL);
-    ae_tensor *loss = t->model.row->run(t->model.self, &io);
-    t->loss = loss ? ae_item(loss) : (double)NAN;
-    if (t->train && loss && ae_backward(g, loss, 0) == 0) {
-        ae_optimizer_step(t->optimizer, g, 1e-4);
-    }
-    ae_tensors_free(ignored);
-    return ae_ok(g) ? 0 : ae_err_set(e, ae_graph_error(g)->code, "%s", ae_graph_error(g)->message);
-}
-
 static int run_steps(measurement *t, ae_err *e)
 {
-    ae_optim_config c = ae_optim_defaults("adamw");
-    c.weight_decay = 0.01;
-    c.no_decay = AE_NO_DECAY_HF;
-    c.clip_norm = 1.0;
     t->graph = ae_graph_new();
-    t->optimizer = t->train ? ae_optimizer_new(t->model.root, &c, e) : NULL;
+    t->optimizer = t->train ? ae_bench_optimizer(&t->model, e) : NULL;
     if (!t->graph || (t->train && !t->optimizer)) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for the optimizer");
     }
     ae_graph_precision(t->graph, t->precision);
     for (int i = -1; i < t->steps; i++) { /* the first step asks the system for memory and is not counted */
         double start = ae_seconds();
-        if (one_step(t, i + 1, e) != 0) {
+        if (ae_bench_step(&t->model, t->graph, t->optimizer, i + 1, false, &t->loss, e) != 0) {
             return -1;
         }
         if (i >= 0) {
@@ -110,9 +88,7 @@ static int run_bench(ae_run *run, bool train)
     t->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : 32;
     t->seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : 128;
     t->steps = ae_options_int(o, "steps") > 0 ? (int)fmin((double)ae_options_int(o, "steps"), MAX_STEPS) : 3;
-    const char *precision = ae_options_text(o, "precision");
-    t->precision =
-        strcmp(precision, "bf16") == 0 || (strcmp(precision, "auto") == 0 && ae_onednn_has_bf16()) ? AE_BF16 : AE_F32;
+    t->precision = ae_bench_precision(ae_options_text(o, "precision"));
     int status = -1;
     double flop = 0, gflops = 0;
     bool threads = ae_options_origin(o, "threads") == AE_ORIGIN_COMMAND;

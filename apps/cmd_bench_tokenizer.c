@@ -1,7 +1,7 @@
 #include "apps/bench.h"
+#include "apps/bench_lines.h"
 #include "apps/command_table.h"
 #include "apps/tokenizer_run.h"
-#include "tensor/byte_buffer.h"
 #include "tensor/threads.h"
 
 #include <inttypes.h>
@@ -11,50 +11,11 @@
 
 enum { RUNS = 5, LINES = 1000, MOST_RUNS = 1000 };
 
-/* The lines of the files, in memory. */
-typedef struct corpus {
-    ae_bytes bytes;
-    ae_text *lines;
-    int64_t count, room;
-} corpus;
-
 typedef struct result {
     double rates[MOST_RUNS], cpu_rates[MOST_RUNS]; /* MB/s of each run, by the clock and of processor time */
     double median;
     int threads;
 } result;
-
-static int keep_line(void *self, const ae_line *line)
-{
-    corpus *c = self;
-    if (c->count == c->room) {
-        int64_t room = 2 * c->room + 1024;
-        ae_text *lines = realloc(c->lines, (size_t)room * sizeof *lines);
-        if (!lines) {
-            return -1;
-        }
-        c->lines = lines;
-        c->room = room;
-    }
-    c->lines[c->count++] = (ae_text){.a_bytes = line->bytes};
-    ae_bytes_add(&c->bytes, line->text, line->bytes);
-    return c->bytes.failed ? -1 : 0;
-}
-
-static int read_corpus(ae_run *run, corpus *c)
-{
-    if (ae_run_each_line(run, keep_line, c) != 0) {
-        return run->error.code ? -1 : ae_err_set(&run->error, AE_E_MEMORY, "no memory for the text");
-    }
-    if (c->bytes.length == 0) {
-        return ae_err_set(&run->error, AE_E_VALUE, "there is no text to measure with");
-    }
-    const char *at = c->bytes.data;
-    for (int64_t i = 0; i < c->count; at += c->lines[i++].a_bytes) {
-        c->lines[i].a = at;
-    }
-    return 0;
-}
 
 /* Lets everybody compare ids: from 2166136261 on, the hash becomes (hash xor id) * 16777619 in 32 bits for each id, and
  * for -1 behind each line. */
@@ -80,7 +41,7 @@ static double cpu_seconds(void)
 }
 
 /* One pass over all lines: its seconds, without those that hashing takes; hash NULL: nothing is hashed. -1: failed. */
-static double pass(const ae_tokenizer *t, const corpus *c, int64_t batch, int threads, ae_encoding_batch *b,
+static double pass(const ae_tokenizer *t, const ae_bench_lines *c, int64_t batch, int threads, ae_encoding_batch *b,
                    int64_t *tokens, uint32_t *hash, double *cpu, ae_err *e)
 {
     ae_batch_options options = {.threads = threads};
@@ -104,7 +65,7 @@ static double pass(const ae_tokenizer *t, const corpus *c, int64_t batch, int th
     return seconds;
 }
 
-static void print_result(ae_run *run, const corpus *c, result *r, int runs, int64_t tokens, uint32_t hash)
+static void print_result(ae_run *run, const ae_bench_lines *c, result *r, int runs, int64_t tokens, uint32_t hash)
 {
     double megabytes = (double)c->bytes.length * 1e-6, seconds = megabytes / r->median;
     double cpu_rate = ae_median(r->cpu_rates, runs);
@@ -133,7 +94,7 @@ static void print_result(ae_run *run, const corpus *c, result *r, int runs, int6
 }
 
 /* Runs with one thread and with all alternate, so that what else the machine does falls on both. */
-static int measure(ae_run *run, const ae_tokenizer *t, const corpus *c, int64_t batch, int runs)
+static int measure(ae_run *run, const ae_tokenizer *t, const ae_bench_lines *c, int64_t batch, int runs)
 {
     result results[2] = {{.threads = 1}, {.threads = ae_threads()}};
     int count = results[1].threads > 1 ? 2 : 1;
@@ -167,13 +128,12 @@ static int run_bench_tokenizer(ae_run *run)
         return -1;
     }
     ae_tokenizer *t = ae_run_tokenizer(run, ae_options_text(opt, "tokenizer"));
-    corpus c = {0};
+    ae_bench_lines c = {0};
     int status = -1;
-    if (t && read_corpus(run, &c) == 0) {
+    if (t && ae_bench_lines_read(run, &c) == 0) {
         status = measure(run, t, &c, batch > 0 ? batch : LINES, runs > 0 ? (int)runs : RUNS);
     }
-    ae_bytes_free(&c.bytes);
-    free(c.lines);
+    ae_bench_lines_free(&c);
     ae_tokenizer_free(t);
     return status;
 }

@@ -69,6 +69,28 @@ static void tokenizers_print_a_row_for_each_number_of_threads(void **state)
     assert_non_null(strstr(log_text, "there is no text to measure with"));
 }
 
+/* Both ways compute the same loss; a model of word vectors is refused. */
+static void packing_is_compared_with_padding(void **state)
+{
+    (void)state;
+    static const char vocab[] = AE_TEST_DIR "/golden/tok_bert_uncased/vocab.txt";
+    int status = aesop(14, "bench", "packing", "--model", "bert-tiny", "--tokenizer", vocab, "--batch", "5", "--seq",
+                       "24", "--steps", "3", "--json", AE_TEST_DIR "/../README.md");
+    if (status != 0) {
+        fail_msg("%s", log_text);
+    }
+    ae_json *j = ae_json_parse(out_text, strlen(out_text), NULL);
+    assert_non_null(j);
+    assert_true(ae_json_double(j, "padded_over_real", 0, NULL) > 1);
+    assert_true(ae_json_double(j, "packed_tokens_per_s", 0, NULL) > 0);
+    assert_true(ae_json_double(j, "times_median", 0, NULL) > 0);
+    ae_json_free(j);
+    assert_int_equal(aesop(7, "bench", "packing", "--model", "infersent", "--tokenizer", vocab, vocab), 2);
+    assert_non_null(strstr(log_text, "infersent takes word vectors, not tokens"));
+    assert_int_equal(aesop(7, "bench", "packing", "--model", "bert-tiny", "--tokenizer", vocab, "/dev/null"), 2);
+    assert_non_null(strstr(log_text, "there is no text to measure with"));
+}
+
 static void wrong_names_are_answered(void **state)
 {
     (void)state;
@@ -84,6 +106,7 @@ int main(void)
         cmocka_unit_test(inference_needs_no_optimizer),
         cmocka_unit_test(operations_print_a_row_each),
         cmocka_unit_test(tokenizers_print_a_row_for_each_number_of_threads),
+        cmocka_unit_test(packing_is_compared_with_padding),
         cmocka_unit_test(wrong_names_are_answered),
     };
     return cmocka_run_group_tests(tests, NULL, free_texts);
