@@ -16,6 +16,7 @@ typedef struct measurement {
     int64_t batch, seq;
     int steps;
     ae_dtype precision;
+    bool recompute; /* --checkpoint-activations */
     double times[MAX_STEPS];
     double loss;
 } measurement;
@@ -28,6 +29,9 @@ static int run_steps(measurement *t, ae_err *e)
         return ae_err_set(e, AE_E_MEMORY, "no memory for the optimizer");
     }
     ae_graph_precision(t->graph, t->precision);
+    if (t->recompute && ae_zoo_recompute(t->model.row, t->model.self, t->graph, e) != 0) {
+        return ae_err_prefix(e, "--checkpoint-activations"), -1;
+    }
     for (int i = -1; i < t->steps; i++) { /* the first step asks the system for memory and is not counted */
         double start = ae_seconds();
         if (ae_bench_step(&t->model, t->graph, t->optimizer, i + 1, false, &t->loss, e) != 0) {
@@ -85,6 +89,7 @@ static int run_bench(ae_run *run, bool train)
         return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a bench");
     }
     t->train = train;
+    t->recompute = train && ae_options_flag(o, "checkpoint-activations");
     t->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : 32;
     t->seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : 128;
     t->steps = ae_options_int(o, "steps") > 0 ? (int)fmin((double)ae_options_int(o, "steps"), MAX_STEPS) : 3;
@@ -115,7 +120,9 @@ static int run_infer(ae_run *run)
     return run_bench(run, false);
 }
 
-static const char *const options[] = {"model", "batch", "seq", "steps", "precision", "threads", "json", NULL};
+#define OPTIONS "model", "batch", "seq", "steps", "precision", "threads", "json"
+static const char *const train_options[] = {OPTIONS, "checkpoint-activations", NULL};
+static const char *const infer_options[] = {OPTIONS, NULL};
 
 const ae_command ae_cmd_bench_train = {
     .name = "bench train",
@@ -124,7 +131,7 @@ const ae_command ae_cmd_bench_train = {
                "AdamW, dropout on; BERT predicts 15 % of the positions. The matmul rate is measured in the same run on "
                "the model's own weight matrices; the share is the time these products would take alone over the best "
                "step's time.",
-    .options = options,
+    .options = train_options,
     .run = run_train,
 };
 
@@ -132,6 +139,6 @@ const ae_command ae_cmd_bench_infer = {
     .name = "bench infer",
     .summary = "measure forward passes: tokens a second, memory, share of the matmul rate",
     .details = "As `bench train`, but without backward, update and dropout.",
-    .options = options,
+    .options = infer_options,
     .run = run_infer,
 };

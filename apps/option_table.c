@@ -46,6 +46,10 @@ static const ae_option table[] = {
      .low = 1e-3,
      .high = 1,
      .help = "the part of the text whose characters become pieces (0.9995)"},
+    {.name = "checkpoint-activations",
+     .kind = AE_OPTION_FLAG,
+     .help = "save only what stands between layers and compute the inside of each again in backward: the same numbers, "
+             "less memory, a third more work"},
     {.name = "clip",
      .kind = AE_OPTION_REAL,
      .value = "X",

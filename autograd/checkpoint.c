@@ -149,3 +149,24 @@ ae_tensor *ae_checkpoint(ae_graph *g, ae_segment_fn fn, void *self, ae_tensor *c
     ae_record(&c);
     return ae_frame_return(f, c.out[0]);
 }
+
+void ae_graph_recompute(ae_graph *g, bool on)
+{
+    g->recompute = on;
+}
+
+bool ae_graph_recomputes(const ae_graph *g)
+{
+    return g->recompute;
+}
+
+ae_tensor *ae_segment(ae_graph *g, ae_segment_fn fn, const void *self, size_t size, ae_tensor *const *in, int n)
+{
+    bool again = g->recompute && g->recording && ae_ok(g);
+    void *copy = ae_arena(g, size);
+    if (!copy) {
+        return ae_bad(g);
+    }
+    memcpy(copy, self, size);
+    return again ? ae_checkpoint(g, fn, copy, in, n) : fn(g, copy, in, n);
+}

@@ -185,6 +185,16 @@ AE_API void ae_on_param_final(ae_graph *g, ae_param_final_fn fn, void *user);
 typedef ae_tensor *(*ae_segment_fn)(ae_graph *g, void *self, ae_tensor *const *in, int n);
 AE_API ae_tensor *ae_checkpoint(ae_graph *g, ae_segment_fn fn, void *self, ae_tensor *const *in, int n);
 
+/* Whether models recompute their layers in backward (ae_segment) instead of saving what is inside them. Off at first;
+ * survives ae_graph_begin. */
+AE_API void ae_graph_recompute(ae_graph *g, bool on);
+AE_API bool ae_graph_recomputes(const ae_graph *g);
+
+/* How a model calls each of its layers: fn(g, self, in, n), by ae_checkpoint while the graph recomputes. The `size`
+ * bytes at self are copied for the second run, so that they may stand in the caller's frame; what they point to must
+ * last until backward. Every tensor that is not a parameter and passes a gradient on must be among `in`. */
+AE_API ae_tensor *ae_segment(ae_graph *g, ae_segment_fn fn, const void *self, size_t size, ae_tensor *const *in, int n);
+
 /* Writes the tape as a Graphviz DOT picture. Returns 0, or -1 when writing failed. */
 AE_API int ae_graph_dot(const ae_graph *g, FILE *out);
 

@@ -66,6 +66,7 @@ struct ae_graph {
     uint32_t round, rank;
     uint64_t draws;
     ae_dtype precision;
+    bool recompute; /* ae_segment checkpoints */
 
     hook *hooks; /* of this step, in order of setting */
     ae_tensor bad;

@@ -143,6 +143,20 @@ ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor 
     return ae_frame_return(f, x);
 }
 
+/* One layer as a segment: in[0] is x, in[1] the memory or NULL. */
+struct layer_call {
+    const struct ae_bert *bert;
+    int i;
+    const ae_mask *mask, *memory_mask;
+};
+
+static ae_tensor *call_layer(ae_graph *g, void *self, ae_tensor *const *in, int n)
+{
+    const struct layer_call *c = self;
+    (void)n;
+    return ae_bert_layer(g, c->bert, c->i, in[0], c->mask, in[1], c->memory_mask);
+}
+
 static void show(ae_graph *g, const ae_packing *packing, ae_tensor *x, int i)
 {
     if (ae_observing(g)) {
@@ -174,7 +188,8 @@ ae_tensor *ae_bert_encode(ae_graph *g, const struct ae_bert *b, const ae_bert_in
     ae_tensor *x = embed(g, b, in, packing);
     show(g, packing, x, 0);
     for (int i = 0; i < b->config.num_hidden_layers; i++) {
-        x = ae_frame_carry(states, ae_bert_layer(g, b, i, x, mask, memory, memory_mask));
+        struct layer_call c = {b, i, mask, memory_mask};
+        x = ae_frame_carry(states, ae_segment(g, call_layer, &c, sizeof c, (ae_tensor *[]){x, memory}, 2));
         show(g, packing, x, i + 1);
     }
     return ae_frame_return(f, packing ? ae_unpack(g, packing, x) : x);

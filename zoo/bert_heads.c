@@ -272,7 +272,7 @@ static ae_tensor *run_choices(const void *self, ae_io *io)
 #define ROW(class, builds, runs, packing, trains)                                                                      \
     {                                                                                                                  \
         .name = "bert", .class_name = class, .paper = PAPER, .size = sizeof(struct ae_bert), .build = build,           \
-        .kind = builds, .run = runs, .packs = packing, .objective = trains                                             \
+        .kind = builds, .run = runs, .packs = packing, .recomputes = ae_zoo_recomputes, .objective = trains            \
     }
 
 const ae_zoo_model ae_bert_models[] = {

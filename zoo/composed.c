@@ -286,6 +286,12 @@ static void build(ae_model *m, void *self, const ae_json *config, int kind)
     ae_composed_build(m, self, config, NULL);
 }
 
+static bool recomputes(const void *self)
+{
+    const struct ae_composed *c = self;
+    return c->encoder && c->encoder->recomputes && c->encoder->recomputes(c->self);
+}
+
 const ae_zoo_model ae_composed_models[] = {{.name = "composed",
                                             .class_name = "Composed",
                                             .alias = "build_model",
@@ -293,5 +299,6 @@ const ae_zoo_model ae_composed_models[] = {{.name = "composed",
                                             .size = sizeof(struct ae_composed),
                                             .build = build,
                                             .run = ae_composed_run,
-                                            .packs = true}};
+                                            .packs = true,
+                                            .recomputes = recomputes}};
 const int ae_composed_model_count = sizeof ae_composed_models / sizeof ae_composed_models[0];

@@ -43,6 +43,8 @@ typedef struct ae_encoder {
     ae_tensor *(*encode)(ae_graph *g, const void *self, ae_tensor *x, const ae_tokens *tokens);
     /* What a built encoder's states see; NULL: AE_SIGHT_FULL. */
     ae_sight (*sight)(const void *self);
+    /* Whether a built encoder calls its layers by ae_segment (--checkpoint-activations); NULL: no. */
+    bool (*recomputes)(const void *self);
 } ae_encoder;
 
 /* The sizes that most encoders share, read from the whole configuration: hidden_size (512), layers_num (2) and dropout

@@ -327,6 +327,30 @@ static ae_tensor *run_layer(ae_graph *g, struct run *r, int i, ae_tensor *x)
     return ae_frame_return(f, x);
 }
 
+/* One layer as a segment: in[0] is x, in[1] the bias of relative positions or NULL. */
+struct layer_call {
+    struct run run;
+    int i;
+};
+
+static ae_tensor *call_layer(ae_graph *g, void *self, ae_tensor *const *in, int n)
+{
+    struct layer_call c = *(const struct layer_call *)self;
+    (void)n;
+    c.run.mask = in[1] ? ae_mask_with_bias(g, c.run.mask, in[1]) : c.run.mask;
+    return run_layer(g, &c.run, c.i, in[0]);
+}
+
+/* RealFormer's layers hand on their scores too: there is little else to spare. */
+static ae_tensor *next_state(ae_graph *g, struct run *r, int i, ae_tensor *x)
+{
+    if (r->t->residual) {
+        return run_layer(g, r, i, x);
+    }
+    struct layer_call c = {*r, i};
+    return ae_segment(g, call_layer, &c, sizeof c, (ae_tensor *[]){x, r->bias}, 2);
+}
+
 static void show(ae_graph *g, const ae_packing *packing, ae_tensor *x, int i)
 {
     if (ae_observing(g)) {
@@ -351,10 +375,7 @@ static void prepare(ae_graph *g, struct run *r, const ae_tokens *tokens)
         r->hidden = additive(g, t, tokens);
         return;
     }
-    r->mask = mask_of(g, t, tokens);
-    if (r->bias) {
-        r->mask = ae_mask_with_bias(g, r->mask, r->bias);
-    }
+    r->mask = mask_of(g, t, tokens); /* its layers add the bias */
 }
 
 static ae_tensor *encode(ae_graph *g, const void *self, ae_tensor *x, const ae_tokens *tokens)
@@ -370,7 +391,7 @@ static ae_tensor *encode(ae_graph *g, const void *self, ae_tensor *x, const ae_t
     x = r.packing ? ae_pack(g, r.packing, x) : x;
     x = t->linear.weight ? ae_linear(g, &t->linear, x) : x;
     for (int i = 0; i < t->sizes.layers_num; i++) {
-        x = run_layer(g, &r, i, x);
+        x = next_state(g, &r, i, x);
         x = t->residual ? x : ae_frame_carry(states, x); /* the scores outlive their layer */
         show(g, r.packing, x, i);
     }
@@ -381,6 +402,11 @@ static ae_tensor *encode(ae_graph *g, const void *self, ae_tensor *x, const ae_t
 static ae_sight sees(const void *self)
 {
     return ((const struct transformer *)self)->mask == AE_MASK_FULL ? AE_SIGHT_FULL : AE_SIGHT_PAST;
+}
+
+static bool recomputes(const void *self)
+{
+    return !((const struct transformer *)self)->residual;
 }
 
 static const char *const keys[] = {"heads_num",
@@ -406,4 +432,5 @@ const ae_encoder ae_encoder_transformer = {.name = "transformer",
                                            .keys = keys,
                                            .build = build,
                                            .encode = encode,
-                                           .sight = sees};
+                                           .sight = sees,
+                                           .recomputes = recomputes};

@@ -148,6 +148,33 @@ ae_tensor *ae_gpt2_block(ae_graph *g, const struct ae_gpt2 *p, int i, ae_tensor 
     return ae_frame_return(f, ae_add(g, x, ae_dropout(g, h, p->config.resid_pdrop)));
 }
 
+/* One block as a segment: in[0] is x, in[1] an encoder's states or NULL. */
+struct block_call {
+    const struct ae_gpt2 *gpt2;
+    int i;
+    const ae_mask *mask;
+    ae_gpt2_inputs in;
+};
+
+static ae_tensor *call_block(ae_graph *g, void *self, ae_tensor *const *in, int n)
+{
+    struct block_call *c = self;
+    (void)n;
+    c->in.encoder_hidden_states = in[1];
+    return ae_gpt2_block(g, c->gpt2, c->i, in[0], c->mask, &c->in);
+}
+
+/* A cache or past takes up keys and values as a side effect, which must happen once. */
+static ae_tensor *next_state(ae_graph *g, const struct ae_gpt2 *p, int i, ae_tensor *x, const ae_mask *mask,
+                             const ae_gpt2_inputs *in)
+{
+    if (in->past || in->cache) {
+        return ae_gpt2_block(g, p, i, x, mask, in);
+    }
+    struct block_call c = {p, i, mask, *in};
+    return ae_segment(g, call_block, &c, sizeof c, (ae_tensor *[]){x, in->encoder_hidden_states}, 2);
+}
+
 static void show(ae_graph *g, const ae_packing *packing, ae_tensor *x, int i)
 {
     if (ae_observing(g)) {
@@ -198,7 +225,7 @@ ae_tensor *ae_gpt2_encode(ae_graph *g, const struct ae_gpt2 *p, const ae_gpt2_in
     ae_tensor *x = embed(g, p, in, packing);
     for (int i = 0; i < layers; i++) {
         show(g, packing, x, i);
-        ae_tensor *y = ae_gpt2_block(g, p, i, x, mask, in);
+        ae_tensor *y = next_state(g, p, i, x, mask, in);
         if (in->past && ae_ok(g)) {
             ae_frame_keep(f, in->past[i].key);
             ae_frame_keep(f, in->past[i].value);

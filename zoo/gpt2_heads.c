@@ -347,8 +347,8 @@ static ae_decoder decoder_of(const void *self)
 #define ROW(class, builds, runs, packing, trains)                                                                      \
     {                                                                                                                  \
         .name = "gpt2", .class_name = class, .paper = PAPER, .size = sizeof(struct ae_gpt2), .build = build,           \
-        .kind = builds, .run = runs, .packs = packing, .decoder = (builds) == LM ? decoder_of : NULL,                  \
-        .objective = trains                                                                                            \
+        .kind = builds, .run = runs, .packs = packing, .recomputes = ae_zoo_recomputes,                                \
+        .decoder = (builds) == LM ? decoder_of : NULL, .objective = trains                                             \
     }
 
 const ae_zoo_model ae_gpt2_models[] = {

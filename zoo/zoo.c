@@ -108,6 +108,24 @@ static const struct {
 
 enum { FAMILIES = sizeof families / sizeof families[0] };
 
+bool ae_zoo_recomputes(const void *self)
+{
+    (void)self;
+    return true;
+}
+
+int ae_zoo_recompute(const ae_zoo_model *row, const void *self, ae_graph *g, ae_err *e)
+{
+    if (!row->recomputes || !row->recomputes(self)) {
+        return ae_err_set(e, AE_E_UNSUPPORTED,
+                          "%s as it is configured cannot recompute its layers in backward; BERT, GPT-2 and the "
+                          "composed encoder transformer without has_residual_attention can",
+                          row->class_name);
+    }
+    ae_graph_recompute(g, true);
+    return 0;
+}
+
 const ae_zoo_model *ae_zoo_at(int i)
 {
     for (int f = 0; i >= 0 && f < FAMILIES; f++) {

@@ -61,6 +61,8 @@ typedef struct ae_zoo_model {
     /* Runs forward, puts every output by its name; returns the loss, or NULL when the inputs hold no labels. */
     ae_tensor *(*run)(const void *self, ae_io *io);
     bool packs; /* io->packed is honoured: outputs at real positions are the same */
+    /* Whether a built model calls its layers by ae_segment, so that ae_graph_recompute spares memory; NULL: no. */
+    bool (*recomputes)(const void *self);
     /* For language models: how to generate with it; NULL elsewhere. */
     ae_decoder (*decoder)(const void *self);
     /* What its batches are made for (datasets/dataset.h says what they hold): "mlm_nsp", "mlm", "lm", "classes" (scores
@@ -69,6 +71,12 @@ typedef struct ae_zoo_model {
     bool apart; /* texts come apart (s1_ids, s1_lengths, s2_ids, s2_lengths), not joined in input_ids */
     int texts;  /* how many texts an example has: 1, 2, or 0 for either */
 } ae_zoo_model;
+
+/* For rows whose layers are always called by ae_segment. */
+AE_API bool ae_zoo_recomputes(const void *self);
+
+/* Has g recompute the layers of a built model in backward. Returns 0, or -1 for a model that cannot. */
+AE_API int ae_zoo_recompute(const ae_zoo_model *row, const void *self, ae_graph *g, ae_err *e);
 
 /* Row i of the list; NULL behind the last. */
 AE_API const ae_zoo_model *ae_zoo_at(int i);

@@ -29,6 +29,27 @@ static void training_prints_one_object(void **state)
     }
 }
 
+/* The loss is that of the last step, after two updates. */
+static void recomputation_changes_no_number(void **state)
+{
+    (void)state;
+    double loss[2];
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(aesop(11 + i, "bench", "train", "--model", "bert-tiny", "--batch", "2", "--seq", "16",
+                               "--steps", "2", "--json", "--checkpoint-activations"),
+                         0);
+        ae_json *j = ae_json_parse(out_text, strlen(out_text), NULL);
+        loss[i] = ae_json_double(j, "loss", NAN, NULL);
+        ae_json_free(j);
+    }
+    assert_true(isfinite(loss[0]) && loss[0] == loss[1]);
+    assert_int_equal(
+        aesop(9, "bench", "train", "--model", "lstm", "--batch", "2", "--seq", "16", "--checkpoint-activations"), 2);
+    assert_non_null(strstr(log_text, "--checkpoint-activations: Composed as it is configured cannot recompute its "
+                                     "layers in backward; BERT, GPT-2 and the composed encoder transformer without "
+                                     "has_residual_attention can"));
+}
+
 static void inference_needs_no_optimizer(void **state)
 {
     (void)state;
@@ -103,6 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(training_prints_one_object),
+        cmocka_unit_test(recomputation_changes_no_number),
         cmocka_unit_test(inference_needs_no_optimizer),
         cmocka_unit_test(operations_print_a_row_each),
         cmocka_unit_test(tokenizers_print_a_row_for_each_number_of_threads),

@@ -1,5 +1,7 @@
 /* pretrain and finetune as a user meets them: small runs on small files, and what bad input gets. */
 #include "apps/app.h"
+#include "apps/weights.h"
+#include "tensor/hdf5_file.h"
 #include "tensor/json.h"
 
 #include <setjmp.h>
@@ -77,6 +79,22 @@ static void assert_same_file(const char *a, const char *b)
     fclose(g);
 }
 
+/* The tensors of two model files, without what else they keep. */
+static void same_weights(const char *a, const char *b)
+{
+    ae_err e = {0};
+    ae_weights x, y;
+    assert_int_equal(ae_weights_read(path_of(a), &x, &e), 0);
+    assert_int_equal(ae_weights_read(path_of(b), &y, &e), 0);
+    assert_int_equal(ae_tensors_count(x.tensors), ae_tensors_count(y.tensors));
+    for (int i = 0; i < ae_tensors_count(x.tensors); i++) {
+        const ae_tensor *t = ae_tensors_at(x.tensors, i), *u = ae_tensors_get(y.tensors, ae_tensors_name(x.tensors, i));
+        assert_memory_equal(t->data, u->data, (size_t)ae_numel(t) * ae_dtype_size(t->dtype));
+    }
+    ae_weights_free(&x);
+    ae_weights_free(&y);
+}
+
 #define TINY                                                                                                           \
     "--model bert-tiny --set num_hidden_layers=1 --set hidden_size=16 --set intermediate_size=32 --seq 24 --batch 4 "  \
     "--progress none "
@@ -122,6 +140,35 @@ static void test_resume(void **state)
     says("is at step 20 already, beyond the 5 steps asked for");
     assert_int_equal(run("pretrain --resume @c.h5 --steps 24 --progress none"), 0);
     says("going on from step 20");
+}
+
+/* The checkpoint keeps that layers are recomputed, and the weights are those of a run that saves everything. */
+static void test_recomputation(void **state)
+{
+    (void)state;
+    const char *whole = "pretrain " TINY "--corpus @corpus.txt --tokenizer @tok.json --steps 20 --warmup 2 ";
+    char line[512], *names[] = {"saving.h5", "again.h5"};
+    ae_err e = {0};
+    for (int i = 0; i < 2; i++) {
+        snprintf(line, sizeof line, "%s -o @%s --save-every 7 --keep 9 %s", whole, names[i],
+                 i ? "--checkpoint-activations" : "");
+        assert_int_equal(run(line), 0);
+    }
+    assert_int_equal(run("pretrain --resume @again.step-14.h5 -o @goes.h5 --progress none"), 0);
+    assert_same_file("again.h5", "goes.h5");
+    ae_h5 *f = ae_h5_open(path_of("goes.h5"), &e);
+    ae_json *settings = f ? ae_h5_read_json(f, "settings", &e) : NULL;
+    assert_true(ae_json_bool(settings, "checkpoint-activations", false, &e));
+    ae_json_free(settings);
+    ae_h5_close(f);
+    same_weights("saving.h5", "again.h5");
+    assert_int_equal(run("pretrain --resume @saving.h5 --checkpoint-activations"), 2);
+    says("--checkpoint-activations cannot be given with --resume");
+    assert_int_equal(
+        run("pretrain --model lstm --corpus @corpus.txt --tokenizer @tok.json --steps 2 --seq 16 --batch 2 "
+            "--checkpoint-activations -o @no.h5"),
+        2);
+    says("--checkpoint-activations: Composed as it is configured cannot recompute its layers");
 }
 
 static void test_pretrain_refuses(void **state)
@@ -291,13 +338,10 @@ static int drop_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pretrain),
-        cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_pretrain_refuses),
-        cmocka_unit_test(test_finetune),
-        cmocka_unit_test(test_finetune_other_families),
-        cmocka_unit_test(test_positions),
-        cmocka_unit_test(test_finetune_refuses),
+        cmocka_unit_test(test_pretrain),      cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_recomputation), cmocka_unit_test(test_pretrain_refuses),
+        cmocka_unit_test(test_finetune),      cmocka_unit_test(test_finetune_other_families),
+        cmocka_unit_test(test_positions),     cmocka_unit_test(test_finetune_refuses),
     };
     return cmocka_run_group_tests(tests, make_files, drop_files);
 }

@@ -272,6 +272,22 @@ static void test_signal_and_resume(void **state)
     assert_same_file(path_of("d.best.h5"), path_of("e.best.h5"));
 }
 
+/* Layers computed again in backward change nothing but memory, resumed or not. */
+static void test_recomputation_changes_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(toy_run(COMMON "-o %s --accumulate 2", path_of("u.h5")), 0);
+    assert_int_equal(toy_run(COMMON "-o %s --accumulate 2 --checkpoint-activations", path_of("v.h5")), 0);
+    assert_same_file(path_of("u.h5"), path_of("v.h5"));
+    raise_at = 23;
+    assert_int_equal(toy_run(COMMON "-o %s --accumulate 2 --checkpoint-activations", path_of("w.h5")), 128 + SIGTERM);
+    raise_at = -1;
+    assert_int_equal(
+        toy_run(COMMON "-o %s --accumulate 2 --checkpoint-activations --resume %s", path_of("w.h5"), path_of("w.h5")),
+        0);
+    assert_same_file(path_of("u.h5"), path_of("w.h5"));
+}
+
 /* Killed at five moments that nobody chose, resumed each time. */
 static void test_killed(void **state)
 {
@@ -456,6 +472,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_learns),
         cmocka_unit_test(test_same_seed_same_bytes),
         cmocka_unit_test(test_signal_and_resume),
+        cmocka_unit_test(test_recomputation_changes_nothing),
         cmocka_unit_test(test_killed),
         cmocka_unit_test(test_rounds_are_one_batch),
         cmocka_unit_test(test_two_writers),
