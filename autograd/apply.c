@@ -302,6 +302,9 @@ int ae_record(ae_call *c)
         ae_call_release(node);
         return -1;
     }
+    if (g->profile) {
+        ae_span_saved(g, node);
+    }
     return 0;
 }
 
@@ -346,10 +349,9 @@ static int run(ae_call *c)
     return status == 0 && c->recording ? ae_record(c) : status;
 }
 
-int ae_apply_n(ae_graph *g, const ae_op *op, ae_tensor *const *in, int n, const void *attr, size_t attr_size,
-               ae_tensor **out)
+static int apply(ae_graph *g, const ae_op *op, ae_tensor *const *in, int n, const void *attr, size_t attr_size,
+                 ae_tensor **out)
 {
-    op = op == g->replaced ? g->replacement : op;
     ae_call c = {.graph = g, .op = op, .n_in = n, .n_out = op->n_out, .attr_size = attr_size};
     bool local[16];
     union {
@@ -372,6 +374,19 @@ int ae_apply_n(ae_graph *g, const ae_op *op, ae_tensor *const *in, int n, const 
         out[i] = status == 0 && c.out[i] ? c.out[i] : ae_bad(g);
     }
     return status == 0 ? 0 : -1;
+}
+
+int ae_apply_n(ae_graph *g, const ae_op *op, ae_tensor *const *in, int n, const void *attr, size_t attr_size,
+               ae_tensor **out)
+{
+    op = op == g->replaced ? g->replacement : op;
+    if (!g->profile) {
+        return apply(g, op, in, n, attr, attr_size, out);
+    }
+    int64_t span = ae_span_begin(g, op->name, false);
+    int status = apply(g, op, in, n, attr, attr_size, out);
+    ae_span_end(g, span);
+    return status;
 }
 
 ae_tensor *ae_apply(ae_graph *g, const ae_op *op, ae_tensor *const *in, int n, const void *attr, size_t attr_size)

@@ -379,14 +379,9 @@ static int complete_outputs(run *b, ae_call *c, ae_tensor **gout)
 }
 
 /* Runs one call's vjp and passes its gradients on. */
-static int step_back(run *b, ae_call *c)
+static int differentiate(run *b, ae_call *c, ae_tensor *const *gout)
 {
     ae_graph *g = b->g;
-    ae_tensor *gout[AE_MAX_OUT] = {NULL};
-    int count = complete_outputs(b, c, gout);
-    if (count <= 0 || !c->wanted) {
-        return count < 0 ? -1 : 0;
-    }
     ae_frame f = ae_frame_open(g);
     ae_tensor **gin = ae_arena(g, (size_t)c->n_in * sizeof *gin);
     int status = gin ? run_vjp(g, c, gout, gin) : -1;
@@ -401,6 +396,22 @@ static int step_back(run *b, ae_call *c)
         ae_call_release(c);
     }
     return status == 0 ? complete_leaves(b, c) : status;
+}
+
+static int step_back(run *b, ae_call *c)
+{
+    ae_tensor *gout[AE_MAX_OUT] = {NULL};
+    int count = complete_outputs(b, c, gout);
+    if (count <= 0 || !c->wanted) {
+        return count < 0 ? -1 : 0;
+    }
+    if (!b->g->profile) {
+        return differentiate(b, c, gout);
+    }
+    int64_t span = ae_span_begin(b->g, c->op->name, true);
+    int status = differentiate(b, c, gout);
+    ae_span_end(b->g, span);
+    return status;
 }
 
 /* After a failure: no half-made gradient stays, in a slot or in a parameter. */
@@ -559,6 +570,7 @@ int ae_run_backward(ae_graph *g, const backward_request *r)
         r->outputs[i]->slot->uses++;
     }
     count_uses(&b);
+    int64_t span = g->profile ? ae_span_phase(g, "backward") : -1;
     ae_frame f = ae_frame_open(g);
     int status = run_calls(&b);
     ae_frame_close(f);
@@ -571,6 +583,9 @@ int ae_run_backward(ae_graph *g, const backward_request *r)
     }
     g->backward = outer;
     ae_set_recording(g, was);
+    if (g->profile) {
+        ae_span_end(g, span);
+    }
     return status;
 }
 

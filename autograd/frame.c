@@ -17,7 +17,11 @@ ae_frame ae_frame_open_at(ae_graph *g, const char *file, int line)
         g->frame_capacity = capacity;
     }
     g->depth++;
-    g->frames[g->depth] = (frame_record){.serial = ++g->serial, .first = g->live_count, .file = file, .line = line};
+    g->frames[g->depth] =
+        (frame_record){.serial = ++g->serial, .first = g->live_count, .file = file, .line = line, .span = -1};
+    if (g->profile) {
+        g->frames[g->depth].span = ae_span_frame(g, file, line);
+    }
     return (ae_frame){g, g->depth, g->serial};
 }
 
@@ -65,6 +69,9 @@ void ae_frame_close(ae_frame f)
 {
     if (is_open(f)) {
         release(f);
+        if (f.graph->profile) {
+            ae_close_spans(f.graph, f.depth);
+        }
         f.graph->depth = f.depth - 1;
     }
 }
@@ -76,6 +83,9 @@ ae_tensor *ae_frame_carry(ae_frame f, ae_tensor *x)
         bool inside = x->graph == g && x->depth >= f.depth;
         ae_frame_keep(f, x);
         release(f);
+        if (g->profile) {
+            ae_close_spans(g, f.depth + 1);
+        }
         x->depth = inside ? f.depth : x->depth;
         g->depth = f.depth;
     }

@@ -67,6 +67,9 @@ void ae_graph_free(ae_graph *g)
 
 void ae_graph_begin(ae_graph *g, unsigned flags)
 {
+    if (g->profile) {
+        ae_close_spans(g, 1);
+    }
     ae_tape_truncate(g, 0);
     release_live(g);
     for (arena_chunk *c = g->chunks; c; c = c->next) {
@@ -77,7 +80,7 @@ void ae_graph_begin(ae_graph *g, unsigned flags)
     g->flags = flags;
     g->recording = (flags & AE_GRAD) != 0;
     g->depth = 0;
-    g->frames[0] = (frame_record){.serial = ++g->serial, .first = 0, .file = "ae_graph_begin", .line = 0};
+    g->frames[0] = (frame_record){.serial = ++g->serial, .first = 0, .file = "ae_graph_begin", .line = 0, .span = -1};
     g->draws = 0;
     g->hooks = NULL;
 }

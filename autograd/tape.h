@@ -38,6 +38,7 @@ typedef struct frame_record {
     int first; /* the first entry of graph->live that was made inside */
     const char *file;
     int line;
+    int64_t span; /* in the profile; -1: none */
 } frame_record;
 
 struct ae_graph {
@@ -76,6 +77,7 @@ struct ae_graph {
     const ae_op *replacement;      /* run this one, a copy with a broken derivative */
     ae_param_final_fn param_final;
     void *param_final_user;
+    struct ae_profile *profile; /* NULL: nobody looks */
 };
 
 /* Zeroed memory until the next ae_graph_begin; NULL after setting the error. */
@@ -128,6 +130,15 @@ int ae_record(ae_call *c);
 
 /* Internal op flag: a recomputed segment, which may reach parameters that are not among its inputs. */
 enum { AE_OP_SEGMENT = 1 << 16 };
+
+/* Spans of the graph's profile, which must be there: an operation (its vjp when `backward`), and a phase of the engine.
+ * Both end with ae_span_end. */
+int64_t ae_span_begin(ae_graph *g, const char *name, bool backward);
+int64_t ae_span_phase(ae_graph *g, const char *name);
+void ae_span_end(ae_graph *g, int64_t span);
+int64_t ae_span_frame(ae_graph *g, const char *file, int line); /* -1 inside an operation */
+void ae_close_spans(ae_graph *g, int depth);                    /* of the frames from this depth on */
+void ae_span_saved(ae_graph *g, const ae_call *c);              /* counts what a call on the tape holds */
 
 /* A slot for a leaf; parameters' slots are malloc'ed by nn and passed through here to be set up. */
 void ae_slot_init(ae_slot *slot, ae_tensor *leaf, bool parameter);

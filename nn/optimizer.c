@@ -1,3 +1,4 @@
+#include "autograd/profile.h"
 #include "nn/optim_lbfgs.h"
 #include "nn/optimizer_rule.h"
 #include "tensor/kernels.h"
@@ -310,7 +311,7 @@ static void clip_by_norm(ae_optimizer *opt, int n, double norm)
 
 /* ---- the step ------------------------------------------------------------------------------------------------------ */
 
-static int run(ae_optimizer *opt, double lr, ae_err *e)
+static int run(ae_optimizer *opt, double lr, ae_profile *profile, ae_err *e)
 {
     if (!(lr >= 0) || isinf(lr)) {
         return ae_err_set(e, AE_E_VALUE, "optimizer: the rate must be finite and at least 0; it is %g", lr);
@@ -323,7 +324,10 @@ static int run(ae_optimizer *opt, double lr, ae_err *e)
     if (opt->config.clip_value > 0) {
         optim_blocks(&opt->config, opt->list, n, clamp_block);
     }
-    if (gradient_norm(opt, n, &norm, e) != 0) {
+    int64_t span = ae_profile_begin(profile, "gradient norm and clipping");
+    int finite = gradient_norm(opt, n, &norm, e);
+    ae_profile_end(profile, span);
+    if (finite != 0) {
         return -1;
     }
     clip_by_norm(opt, n, norm);
@@ -342,16 +346,19 @@ static int run(ae_optimizer *opt, double lr, ae_err *e)
 int ae_optimizer_step(ae_optimizer *opt, ae_graph *g, double lr)
 {
     ae_err e = {0};
+    ae_profile *profile = ae_graph_get_profile(g);
+    int64_t span = ae_profile_begin(profile, "optimizer");
     int status = ae_ok(g) ? 0 : -1;
     if (status == 0 && !opt->rule->step) {
         status = ae_err_set(&e, AE_E_STATE, "optimizer: %s evaluates the function itself; call ae_optimizer_minimise",
                             opt->rule->name);
     }
-    status = status == 0 ? run(opt, lr, &e) : status;
+    status = status == 0 ? run(opt, lr, profile, &e) : status;
     if (e.code != AE_OK) {
         ae_fail(g, e.code, "%s", e.message);
     }
     ae_model_zero_grad(opt->model);
+    ae_profile_end(profile, span);
     return status;
 }
 

@@ -33,6 +33,7 @@ struct ae_storage {
     void (*release)(void *arg);
     void *arg;
     bool foreign;
+    bool marked;
     struct ae_storage *next; /* in the pool's list of waiting blocks */
 };
 
@@ -209,6 +210,7 @@ ae_storage *ae_storage_new(ae_pool *pool, size_t bytes)
         if (s) {
             pool->storages++;
             pool->stats.held += (int64_t)bytes;
+            pool->stats.made += (int64_t)bytes;
             if (pool->stats.held > pool->stats.peak) {
                 pool->stats.peak = pool->stats.held;
             }
@@ -219,6 +221,7 @@ ae_storage *ae_storage_new(ae_pool *pool, size_t bytes)
     }
     if (s) {
         s->bytes = bytes;
+        s->marked = false;
         s->next = NULL;
         atomic_init(&s->refs, 1);
     }
@@ -300,6 +303,13 @@ size_t ae_storage_bytes(const ae_storage *s)
 ae_pool *ae_storage_pool(const ae_storage *s)
 {
     return s->pool;
+}
+
+bool ae_storage_mark(ae_storage *s)
+{
+    bool first = !s->marked;
+    s->marked = true;
+    return first;
 }
 
 void ae_tensor_attach(ae_tensor *t, ae_storage *s, size_t offset)

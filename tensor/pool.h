@@ -18,6 +18,7 @@ typedef struct ae_pool_stats {
     int64_t peak;         /* the largest `held` since the last ae_pool_reset_peak */
     int64_t reserved;     /* bytes got from the system, alive or waiting in the pool */
     int64_t system_calls; /* how often the system was asked for memory */
+    int64_t made;         /* bytes of all storages since the pool was made, those that died included */
 } ae_pool_stats;
 
 AE_API ae_pool *ae_pool_new(void);
@@ -44,6 +45,9 @@ bool ae_storage_is_sole(const ae_storage *s); /* one reference, and memory of ou
 void *ae_storage_data(const ae_storage *s);
 size_t ae_storage_bytes(const ae_storage *s);
 ae_pool *ae_storage_pool(const ae_storage *s); /* NULL: plain memory or somebody else's */
+
+/* Marks a storage for a report that counts each once; false when it was marked before. For the thread that owns it. */
+bool ae_storage_mark(ae_storage *s);
 
 /* Makes t a view of s beginning `offset` bytes in, taking over the caller's reference to s. For internal use. */
 void ae_tensor_attach(ae_tensor *t, ae_storage *s, size_t offset);
