@@ -2,6 +2,7 @@
 
 #include "apps/command_table.h"
 #include "apps/plugin.h"
+#include "apps/profiling.h"
 #include "apps/usage.h"
 #include "tensor/threads.h"
 
@@ -147,7 +148,7 @@ static int run_command(ae_run *run, ae_options *options, int argc, char *const *
         ae_set_threads((int)ae_options_int(options, "threads"), &run->error)) {
         return -1;
     }
-    return run->command->run(run);
+    return ae_profiling_begin(run) == 0 ? ae_profiling_end(run, run->command->run(run)) : -1;
 }
 
 /* Whether --json stands on the command line; asked before it is parsed, for the errors of parsing. */

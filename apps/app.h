@@ -55,6 +55,8 @@ struct ae_run {
     const char *error_file; /* the input file that the error is about, and its line; NULL and 0 for none; borrowed */
     int64_t error_line;
     struct ae_plugins *plugins; /* NULL until ae_run_encoders loaded them (apps/plugin.h) */
+    struct ae_profile *profile; /* NULL without --profile (apps/profiling.h) */
+    int64_t profile_span;       /* all of the command in it */
 };
 
 /* What a program adds to Aesop. All zero bytes add nothing. */

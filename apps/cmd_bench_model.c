@@ -1,5 +1,6 @@
 #include "apps/bench.h"
 #include "apps/command_table.h"
+#include "apps/profiling.h"
 #include "tensor/threads.h"
 
 #include <math.h>
@@ -21,7 +22,7 @@ typedef struct measurement {
     double loss;
 } measurement;
 
-static int run_steps(measurement *t, ae_err *e)
+static int run_steps(measurement *t, ae_profile *profile, ae_err *e)
 {
     t->graph = ae_graph_new();
     t->optimizer = t->train ? ae_bench_optimizer(&t->model, e) : NULL;
@@ -32,7 +33,9 @@ static int run_steps(measurement *t, ae_err *e)
     if (t->recompute && ae_zoo_recompute(t->model.row, t->model.self, t->graph, e) != 0) {
         return ae_err_prefix(e, "--checkpoint-activations"), -1;
     }
+    ae_graph_profile(t->graph, profile);
     for (int i = -1; i < t->steps; i++) { /* the first step asks the system for memory and is not counted */
+        int64_t span = ae_profile_begin(profile, "step");
         double start = ae_seconds();
         if (ae_bench_step(&t->model, t->graph, t->optimizer, i + 1, false, &t->loss, e) != 0) {
             return -1;
@@ -40,6 +43,7 @@ static int run_steps(measurement *t, ae_err *e)
         if (i >= 0) {
             t->times[i] = ae_seconds() - start;
         }
+        ae_profile_end(profile, span);
     }
     return 0;
 }
@@ -99,7 +103,7 @@ static int run_bench(ae_run *run, bool train)
     bool threads = ae_options_origin(o, "threads") == AE_ORIGIN_COMMAND;
     if ((!threads || ae_set_threads((int)ae_options_int(o, "threads"), &run->error) == 0) &&
         ae_bench_model_new(&t->model, recipe, t->batch, t->seq, true, &run->error) == 0 &&
-        run_steps(t, &run->error) == 0) {
+        run_steps(t, run->profile, &run->error) == 0) {
         gflops = ae_bench_matmul_rate(t->model.root, t->batch * t->seq, train, t->precision, &flop, &run->error);
         status = run->error.code ? -1 : print_result(run, t, gflops, flop);
     }
@@ -120,7 +124,7 @@ static int run_infer(ae_run *run)
     return run_bench(run, false);
 }
 
-#define OPTIONS "model", "batch", "seq", "steps", "precision", "threads", "json"
+#define OPTIONS "model", "batch", "seq", "steps", "precision", "threads", "profile", "json"
 static const char *const train_options[] = {OPTIONS, "checkpoint-activations", NULL};
 static const char *const infer_options[] = {OPTIONS, NULL};
 

@@ -108,7 +108,7 @@ static void print_fish_option(FILE *out, const char *program, const ae_command *
         fputs(" -x -a '", out);
         print_words(out, row->value);
         fputc('\'', out);
-    } else if (row->kind != AE_OPTION_FLAG) {
+    } else if (row->kind != AE_OPTION_FLAG && row->kind != AE_OPTION_REPORT) {
         fputs(" -r", out);
     }
     fputs(" -d ", out);

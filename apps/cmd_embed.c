@@ -246,8 +246,9 @@ static int run_embed(ae_run *run)
     return status == 0 ? AE_EXIT_DONE : status;
 }
 
-static const char *const options[] = {AE_TABLE_OPTIONS, "force", "json", "layer",   "output",    "pooling", "precision",
-                                      "quiet",          "seq",   "to",   "threads", "tokenizer", "plugin",  NULL};
+static const char *const options[] = {AE_TABLE_OPTIONS, "force",   "json",  "layer", "output", "pooling",
+                                      "precision",      "profile", "quiet", "seq",   "to",     "threads",
+                                      "tokenizer",      "plugin",  NULL};
 
 const ae_command ae_cmd_embed = {
     .name = "embed",

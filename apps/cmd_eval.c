@@ -289,8 +289,9 @@ static int run_eval(ae_run *run)
 }
 
 static const char *const options[] = {
-    AE_INSTANCE_OPTIONS, "batch", "columns", "data", "format",  "header",    "json",   "precision", "progress", "quiet",
-    "require",           "seed",  "stride",  "test", "threads", "tokenizer", "plugin", NULL};
+    AE_INSTANCE_OPTIONS, "batch",    "columns", "data",    "format", "header", "json", "precision",
+    "profile",           "progress", "quiet",   "require", "seed",   "stride", "test", "threads",
+    "tokenizer",         "plugin",   NULL};
 
 const ae_command ae_cmd_eval = {
     .name = "eval",

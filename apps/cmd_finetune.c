@@ -1,4 +1,5 @@
 #include "apps/command_table.h"
+#include "apps/profiling.h"
 #include "apps/run_files.h"
 #include "apps/run_seeds.h"
 #include "apps/run_start.h"
@@ -132,6 +133,7 @@ static int test_best(ae_run *run, const ae_training *t, const task *tables, doub
     ae_graph *g = ae_graph_new();
     int status = g && ae_train_best_path(t, path, &run->error) == 0 ? ae_bundle_open(run, &best, path) : -1;
     if (status == 0) {
+        ae_graph_profile(g, run->profile);
         status = ae_evaluate(&best, g, tables->data[TEST], ae_options_int(run->options, "batch"), &x, &run->error);
     }
     *loss = x.loss;

@@ -332,11 +332,13 @@ static int run_generate(ae_run *run)
     return status == 0 ? AE_EXIT_DONE : status;
 }
 
-static const char *const options[] = {"beams",     "encoding",  "encoding-errors", "json",
-                                      "length",    "no-repeat", "no-special",      "number",
-                                      "precision", "prompts",   "quiet",           "repetition-penalty",
-                                      "seed",      "stop",      "temperature",     "threads",
-                                      "tokenizer", "top-k",     "top-p",           "plugin",
+static const char *const options[] = {"beams",       "encoding", "encoding-errors",
+                                      "json",        "length",   "no-repeat",
+                                      "no-special",  "number",   "precision",
+                                      "prompts",     "quiet",    "repetition-penalty",
+                                      "profile",     "seed",     "stop",
+                                      "temperature", "threads",  "tokenizer",
+                                      "top-k",       "top-p",    "plugin",
                                       NULL};
 
 const ae_command ae_cmd_generate = {

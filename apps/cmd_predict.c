@@ -225,9 +225,9 @@ static int run_predict(ae_run *run)
     return status == 0 ? AE_EXIT_DONE : status;
 }
 
-static const char *const options[] = {AE_TABLE_OPTIONS, "batch",         "force",  "json", "logits", "output",
-                                      "precision",      "probabilities", "quiet",  "seq",  "to",     "threads",
-                                      "tokenizer",      "verbose",       "plugin", NULL};
+static const char *const options[] = {AE_TABLE_OPTIONS, "batch",         "force",   "json",   "logits", "output",
+                                      "precision",      "probabilities", "quiet",   "seq",    "to",     "profile",
+                                      "threads",        "tokenizer",     "verbose", "plugin", NULL};
 
 const ae_command ae_cmd_predict = {
     .name = "predict",

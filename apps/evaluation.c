@@ -1,5 +1,7 @@
 #include "apps/evaluation.h"
 
+#include "autograd/profile.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,7 +124,9 @@ int ae_evaluate(const ae_bundle *bundle, ae_graph *g, const ae_dataset *d, int64
     double sum = 0;
     int status = batches ? 0 : -1;
     for (int64_t i = 0; i < n && status == 0; i++) {
+        int64_t span = ae_profile_begin(ae_graph_get_profile(g), "make a batch");
         ae_tensors *b = ae_batches_get(batches, i, e);
+        ae_profile_end(ae_graph_get_profile(g), span);
         status = b ? run_batch(bundle, g, d, b, at, x, &sum, e) : -1;
         at += b ? ids_of(b)->shape[0] : 0;
         ae_tensors_free(b);

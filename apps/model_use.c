@@ -1,5 +1,6 @@
 #include "apps/model_use.h"
 
+#include "apps/profiling.h"
 #include "apps/settings.h"
 #include "tensor/onednn.h"
 
@@ -90,6 +91,7 @@ static int make_graph(ae_run *run, ae_use *use)
         return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a graph");
     }
     ae_graph_precision(use->graph, bf16 ? AE_BF16 : AE_F32);
+    ae_graph_profile(use->graph, run->profile);
     return 0;
 }
 

@@ -325,6 +325,11 @@ static const ae_option table[] = {
      .kind = AE_OPTION_FLAG,
      .help = "print every value with its origin as JSON, and do nothing"},
     {.name = "probabilities", .kind = AE_OPTION_FLAG, .help = "write the probability of every class"},
+    {.name = "profile",
+     .kind = AE_OPTION_REPORT,
+     .value = "FILE.json",
+     .help = "say at the end where the time went, by operation; with a file also as a trace for chrome://tracing and "
+             "ui.perfetto.dev"},
     {.name = "progress",
      .kind = AE_OPTION_CHOICE,
      .value = "auto|bar|plain|none",

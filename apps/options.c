@@ -191,6 +191,23 @@ static int read_real(ae_option_value *v, const char *text, ae_err *e)
     return 0;
 }
 
+/* Whether text ends as the option's paths do. */
+static bool has_ending(const ae_option *row, const char *text)
+{
+    const char *ending = strrchr(row->value, '.');
+    size_t n = strlen(text), k = strlen(ending);
+    return n > k && strcmp(text + n - k, ending) == 0;
+}
+
+/* "" says that the flag stood alone. */
+static int check_ending(const ae_option *row, const char *text, ae_err *e)
+{
+    return !text[0] || has_ending(row, text)
+               ? 0
+               : ae_err_set(e, AE_E_VALUE, "--%s wants a file that ends in %s; got \"%s\"", row->name,
+                            strrchr(row->value, '.'), text);
+}
+
 static int read_value(ae_option_value *v, const char *text, ae_err *e)
 {
     switch (v->row->kind) {
@@ -200,6 +217,8 @@ static int read_value(ae_option_value *v, const char *text, ae_err *e)
         }
         v->flag = text[0] == 't';
         return 0;
+    case AE_OPTION_REPORT:
+        return check_ending(v->row, text, e);
     case AE_OPTION_INT:
         return read_int(v, text, e);
     case AE_OPTION_REAL:
@@ -300,6 +319,10 @@ static int parse_option(ae_options *o, int *i, int argc, char *const *argv, ae_e
     }
     if (v->row->kind == AE_OPTION_FLAG) {
         return set_value(v, "true", AE_ORIGIN_COMMAND, e);
+    }
+    if (v->row->kind == AE_OPTION_REPORT) {
+        bool next = *i + 1 < argc && has_ending(v->row, argv[*i + 1]);
+        return set_value(v, next ? argv[++*i] : "", AE_ORIGIN_COMMAND, e);
     }
     if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0) {
         return ae_err_set(e, AE_E_VALUE, "--%s wants a value: --%s %s", v->row->name, v->row->name, v->row->value);

@@ -13,12 +13,14 @@ extern "C" {
 #endif
 
 typedef enum ae_option_kind {
-    AE_OPTION_FLAG,  /* takes no value; "--name=false" takes it back */
-    AE_OPTION_TEXT,  /* any text */
-    AE_OPTION_FILE,  /* a path; completion offers files */
-    AE_OPTION_INT,   /* an integer in decimal digits */
-    AE_OPTION_REAL,  /* a finite number */
-    AE_OPTION_CHOICE /* one of the words in `value` */
+    AE_OPTION_FLAG,   /* takes no value; "--name=false" takes it back */
+    AE_OPTION_TEXT,   /* any text */
+    AE_OPTION_FILE,   /* a path; completion offers files */
+    AE_OPTION_INT,    /* an integer in decimal digits */
+    AE_OPTION_REAL,   /* a finite number */
+    AE_OPTION_CHOICE, /* one of the words in `value` */
+    AE_OPTION_REPORT  /* a flag that may bring a path, "--name=FILE"; the next word is taken for it when that ends as
+                         `value` does ("FILE.json": in .json) */
 } ae_option_kind;
 
 /* A row of the table. */

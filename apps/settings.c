@@ -286,8 +286,8 @@ ae_json *ae_settings_json(const ae_run *run, const ae_json *model_config)
 /* Options that change how a run is run and shown, not what comes out. */
 static bool is_manner(const char *name)
 {
-    static const char *const names[] = {"output",   "force", "resume",  "quiet", "verbose",
-                                        "progress", "json",  "threads", "plot"};
+    static const char *const names[] = {"output",   "force",   "resume", "quiet",   "verbose",
+                                        "progress", "profile", "json",   "threads", "plot"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i]) == 0) {
             return true;

@@ -1,5 +1,7 @@
 #include "apps/text_batches.h"
 
+#include "apps/profiling.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,7 +176,9 @@ static int run_table(window *w, ae_text_report *report)
                                    .layout = ae_bundle_apart(&use->bundle) ? AE_LAYOUT_APART : AE_LAYOUT_JOINED,
                                    .no_special = !use->special};
     ae_labelled_report counts = {0};
+    int64_t span = ae_profile_begin(w->run->profile, "tokenize");
     ae_dataset *d = ae_labelled_new(&w->table, use->bundle.tokenizer, NULL, &options, &counts, &w->run->error);
+    ae_profile_end(w->run->profile, span);
     int status = d ? 0 : -1;
     for (int64_t i = 0; i < w->table.count && d; i++) {
         w->sorted[i] = (example){.number = i, .length = d->length(d, i)};
@@ -192,12 +196,14 @@ static int run_table(window *w, ae_text_report *report)
 static int write_window(window *w, ae_text_report *report)
 {
     int status = 0;
+    int64_t span = ae_profile_begin(w->run->profile, "write records");
     for (int64_t i = 0; i < w->records && status == 0; i++) {
         bool empty = w->place[i] < 0;
         status = w->job->write(w->job->self, empty ? NULL : w->values + w->place[i] * w->width, w->width);
         report->empty += empty;
     }
     report->records += w->records;
+    ae_profile_end(w->run->profile, span);
     return status;
 }
 

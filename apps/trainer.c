@@ -68,6 +68,7 @@ static int log_evaluation(ae_loop *l, const ae_evaluation *x, double value, bool
 static int evaluate(ae_loop *l)
 {
     ae_evaluation x = {0};
+    int64_t span = ae_profile_begin(l->run->profile, "evaluation");
     if (l->average) {
         ae_average_swap(l->average);
     }
@@ -92,6 +93,7 @@ static int evaluate(ae_loop *l)
     status = status == 0 ? log_evaluation(l, &x, value, better) : status;
     status = status == 0 ? ae_loop_hook(l, hooks_of(l)->evaluated, &x, NULL, x.loss) : status;
     ae_evaluation_free(&x);
+    ae_profile_end(l->run->profile, span);
     return status;
 }
 
@@ -129,6 +131,14 @@ static int after_step(ae_loop *l, double loss)
     return due ? log_step(l, rate) : 0;
 }
 
+static int save(ae_loop *l)
+{
+    int64_t span = ae_profile_begin(l->run->profile, "save");
+    int status = ae_loop_save(l);
+    ae_profile_end(l->run->profile, span);
+    return status;
+}
+
 /* Evaluation and checkpoint where they are due; *stop is set when patience has run out. */
 static int keep_up(ae_loop *l, bool *stop)
 {
@@ -144,7 +154,7 @@ static int keep_up(ae_loop *l, bool *stop)
     l->t->signal = ae_stop_signal();
     bool due = l->save_every > 0 ? l->t->step % l->save_every == 0 : evaluated;
     bool old = ae_seconds() - l->saved_at > SAVE_SECONDS;
-    return last || *stop || due || old || l->t->signal ? ae_loop_save(l) : 0;
+    return last || *stop || due || old || l->t->signal ? save(l) : 0;
 }
 
 static void say_end(ae_loop *l, bool stop)
@@ -210,6 +220,7 @@ static int make_parts(ae_loop *l)
         ae_zoo_recompute(l->t->bundle->row, l->t->bundle->self, l->graph, e) != 0) {
         return ae_err_prefix(e, "--checkpoint-activations"), -1;
     }
+    ae_graph_profile(l->graph, l->run->profile);
     if (ema > 0) {
         l->average = ae_average_new(l->t->bundle->model, ema, true, e);
     }
@@ -222,7 +233,10 @@ static int make_batches(ae_loop *l)
     ae_batch_plan plan = {.batch = batch > 0 ? batch : 32, .seed = l->t->seed, .shuffle = true, .ahead = AHEAD};
     plan.windows = ae_options_flag(l->run->options, "random-windows");
     l->rounds = ae_options_int(l->run->options, "accumulate");
-    l->batches = ae_batches_new(l->t->train, &plan, &l->run->error);
+    if (l->run->profile && !(l->profiled = ae_profiled_dataset(l->t->train, l->run->profile, &l->run->error))) {
+        return -1;
+    }
+    l->batches = ae_batches_new(l->profiled ? l->profiled : l->t->train, &plan, &l->run->error);
     return l->batches ? 0 : -1;
 }
 
@@ -272,6 +286,7 @@ int ae_train(ae_training *t)
     ae_stop_signal_end();
     ae_run_files_close(&l.files);
     ae_batches_free(l.batches);
+    ae_dataset_free(l.profiled);
     ae_average_free(l.average);
     ae_optimizer_free(l.optimizer);
     ae_graph_free(l.graph);

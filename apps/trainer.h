@@ -14,8 +14,8 @@ extern "C" {
 /* The options that ae_train reads, for lists of options. */
 #define AE_TRAIN_OPTIONS                                                                                               \
     AE_OPTIM_OPTIONS, AE_BUDGET_OPTIONS, "accumulate", "batch", "checkpoint-activations", "dry-run", "ema",            \
-        "eval-every", "force", "keep", "log-every", "metric", "output", "patience", "plot", "precision", "progress",   \
-        "quiet", "random-windows", "save-every", "seed", "threads", "verbose"
+        "eval-every", "force", "keep", "log-every", "metric", "output", "patience", "plot", "precision", "profile",    \
+        "progress", "quiet", "random-windows", "save-every", "seed", "threads", "verbose"
 
 /* Where a run stands when a hook is called. */
 typedef struct ae_moment {

@@ -2,6 +2,7 @@
 #ifndef AE_APPS_TRAINER_INTERNAL_H
 #define AE_APPS_TRAINER_INTERNAL_H
 
+#include "apps/profiling.h"
 #include "apps/progress.h"
 #include "apps/run_files.h"
 #include "apps/trainer.h"
@@ -12,7 +13,8 @@ typedef struct ae_loop {
     ae_run *run;
     ae_graph *graph;
     ae_optimizer *optimizer;
-    ae_average *average; /* NULL without --ema */
+    ae_average *average;  /* NULL without --ema */
+    ae_dataset *profiled; /* the data as --profile sees it; NULL without */
     ae_batches *batches;
     ae_schedule schedule;
     ae_run_files files;

@@ -15,7 +15,9 @@ static int fetch(ae_loop *l, int64_t step, ae_tensors **batches, double *weights
 {
     double all = 0;
     for (int64_t r = 0; r < l->rounds; r++) {
+        int64_t span = ae_profile_begin(l->run->profile, "wait for data");
         batches[r] = ae_batches_get(l->batches, step * l->rounds + r, &l->run->error);
+        ae_profile_end(l->run->profile, span);
         if (!batches[r]) {
             return -1;
         }
@@ -89,7 +91,7 @@ int ae_loop_not_finite(ae_loop *l, const char *what)
         (long long)l->t->step, message);
 }
 
-int ae_loop_step(ae_loop *l, double *loss)
+static int run_step(ae_loop *l, double *loss)
 {
     if (ae_loop_backward(l, l->t->step, loss) != 0) {
         ae_model_zero_grad(l->t->bundle->model);
@@ -110,4 +112,12 @@ int ae_loop_step(ae_loop *l, double *loss)
         ae_average_update(l->average);
     }
     return 0;
+}
+
+int ae_loop_step(ae_loop *l, double *loss)
+{
+    int64_t span = ae_profile_begin(l->run->profile, "step");
+    int status = run_step(l, loss);
+    ae_profile_end(l->run->profile, span);
+    return status;
 }

@@ -46,6 +46,14 @@ static void print_entry(FILE *out, const char *name, const char *text)
     print_wrapped(out, text, NAME_WIDTH, NAME_WIDTH);
 }
 
+/* An option's value as it stands behind the name. */
+static const char *value_of(const ae_option *row, char *text, size_t size)
+{
+    bool flag = row->kind == AE_OPTION_FLAG, may = row->kind == AE_OPTION_REPORT;
+    snprintf(text, size, "%s%s%s", flag ? "" : may ? "[=" : " ", flag ? "" : row->value, may ? "]" : "");
+    return text;
+}
+
 static void print_option(FILE *out, const ae_option *row)
 {
     char name[160], text[512];
@@ -53,8 +61,8 @@ static void print_option(FILE *out, const ae_option *row)
     if (row->letter) {
         snprintf(letter, sizeof letter, "-%c, ", row->letter);
     }
-    snprintf(name, sizeof name, "%s--%s%s%s", letter, row->name, row->kind == AE_OPTION_FLAG ? "" : " ",
-             row->kind == AE_OPTION_FLAG ? "" : row->value);
+    char value[80];
+    snprintf(name, sizeof name, "%s--%s%s", letter, row->name, value_of(row, value, sizeof value));
     snprintf(text, sizeof text, "%s%s%s%s%s", row->help, row->many ? "; may be repeated" : "",
              row->preset ? " (default " : "", row->preset ? row->preset : "", row->preset ? ")" : "");
     print_entry(out, name, text);
@@ -141,9 +149,8 @@ static void print_roff_option(FILE *out, const ae_option *row)
         fprintf(out, "\\-%c\\fR, \\fB", row->letter);
     }
     fputs("\\-\\-", out);
-    char name[160];
-    snprintf(name, sizeof name, "%s%s%s", row->name, row->kind == AE_OPTION_FLAG ? "" : " ",
-             row->kind == AE_OPTION_FLAG ? "" : row->value);
+    char name[160], value[80];
+    snprintf(name, sizeof name, "%s%s", row->name, value_of(row, value, sizeof value));
     print_roff(out, name);
     print_roff(out, row->help);
     if (row->preset) {

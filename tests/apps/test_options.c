@@ -12,10 +12,12 @@ static const ae_option own[] = {
     {.name = "rate", .kind = AE_OPTION_REAL, .value = "X", .low = 0, .high = 1, .preset = "0.5", .help = "a rate"},
     {.name = "config", .kind = AE_OPTION_FILE, .many = true, .value = "FILE", .help = "a file"},
     {.name = "warm-up", .kind = AE_OPTION_INT, .value = "N", .help = "steps"},
+    {.name = "report", .kind = AE_OPTION_REPORT, .value = "FILE.json", .help = "a report"},
     {.name = "shift", .kind = AE_OPTION_REAL, .value = "X", .help = "any number"},
     {.name = NULL},
 };
-static const char *const names[] = {"batch", "json", "precision", "output", "rate", "config", "warm-up", "shift", NULL};
+static const char *const names[] = {"batch",  "json",    "precision", "output", "rate",
+                                    "config", "warm-up", "shift",     "report", NULL};
 
 /* Parses words (NULL at the end); the caller frees what it gets. */
 static ae_options *parse(char *const *words, ae_err *e)
@@ -75,10 +77,39 @@ static void test_no_values(void **state)
     assert_int_equal(ae_options_origin(o, "rate"), AE_ORIGIN_PRESET);
     assert_true(ae_options_real(o, "rate") == 0.5);
     assert_int_equal(ae_options_count(o, "config"), 0);
-    assert_int_equal(ae_options_rows(o), 9); /* the eight, and help */
-    assert_string_equal(ae_options_row(o, 8)->name, "help");
-    assert_null(ae_options_row(o, 9));
+    assert_int_equal(ae_options_rows(o), 10); /* the nine, and help */
+    assert_string_equal(ae_options_row(o, 9)->name, "help");
+    assert_null(ae_options_row(o, 10));
     ae_options_free(o);
+}
+
+/* A flag that may bring a file: by "=", or as the next word when that ends as its files do. */
+static void test_report(void **state)
+{
+    (void)state;
+    static const struct {
+        char *words[4];
+        const char *file; /* NULL: not given */
+        int arguments;
+    } cases[] = {
+        {{"model.h5"}, NULL, 1},
+        {{"--report"}, "", 0},
+        {{"--report", "model.h5"}, "", 1},
+        {{"--report", "--json"}, "", 0},
+        {{"--report", "a.json", "model.h5"}, "a.json", 1},
+        {{"--report=b.json", "c.json"}, "b.json", 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ae_err e = {0};
+        ae_options *o = parse(cases[i].words, &e);
+        assert_non_null(o);
+        assert_int_equal(ae_options_origin(o, "report") == AE_ORIGIN_NONE, cases[i].file == NULL);
+        if (cases[i].file) {
+            assert_string_equal(ae_options_text(o, "report"), cases[i].file);
+        }
+        assert_int_equal(ae_options_arguments(o), cases[i].arguments);
+        ae_options_free(o);
+    }
 }
 
 static void test_refused(void **state)
@@ -109,6 +140,8 @@ static void test_refused(void **state)
         {{"--precision="}, AE_E_VALUE, "--precision is one of auto|f32|bf16; got \"\""},
         {{"--precision=auto|f32"}, AE_E_VALUE, "--precision is one of auto|f32|bf16; got \"auto|f32\""},
         {{"--json=yes"}, AE_E_VALUE, "--json is true or false; got \"yes\""},
+        {{"--report=x.txt"}, AE_E_VALUE, "--report wants a file that ends in .json; got \"x.txt\""},
+        {{"--report=.json"}, AE_E_VALUE, "--report wants a file that ends in .json; got \".json\""},
         {{"--output="}, AE_E_VALUE, "--output is empty; it wants FILE"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -179,8 +212,9 @@ static void test_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),      cmocka_unit_test(test_no_values),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_unknown_row), cmocka_unit_test(test_precedence), cmocka_unit_test(test_table),
+        cmocka_unit_test(test_values),  cmocka_unit_test(test_no_values),   cmocka_unit_test(test_report),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_unknown_row), cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
