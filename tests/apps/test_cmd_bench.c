@@ -58,6 +58,49 @@ static void inference_needs_no_optimizer(void **state)
     assert_non_null(strstr(out_text, "tokens/s"));
 }
 
+/* Lengths of a file or of standard input, one a line; what is no length is told with its line. */
+static void encoding_takes_lengths(void **state)
+{
+    (void)state;
+    FILE *f = fopen("bench_lengths.txt", "w");
+    assert_non_null(f);
+    fputs("3\n17\n1\n9\n", f);
+    fclose(f);
+    static const char *const models[] = {"bert-tiny", "lstm"};
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(aesop(10, "bench", "encode", "--model", models[i], "--batch", "3", "--runs", "2", "--json",
+                               "bench_lengths.txt"),
+                         0);
+        ae_json *j = ae_json_parse(out_text, strlen(out_text), NULL);
+        assert_int_equal(ae_json_int(j, "sequences", 0, NULL), 4);
+        assert_true(ae_json_double(j, "tokens", 0, NULL) == 30);
+        double best = ae_json_double(j, "sequences_per_s_best", 0, NULL);
+        assert_true(best > 0 && best >= ae_json_double(j, "sequences_per_s", 0, NULL));
+        assert_true(ae_json_double(j, "tokens_per_s", 0, NULL) > 0);
+        ae_json_free(j);
+    }
+    assert_int_equal(aesop(5, "bench", "encode", "--model", "bert-tiny", "bench_lengths.txt"), 0);
+    assert_non_null(strstr(out_text, "sequences/s"));
+    static const char *const wrong[] = {"5\n0\n", "5\n2x\n", "5\n\n", "5\n1048577\n"};
+    static const char *const said[] = {"0", "2x", "", "1048577"};
+    for (int i = 0; i < 4; i++) {
+        char message[96];
+        f = fopen("bench_lengths.txt", "w");
+        fputs(wrong[i], f);
+        fclose(f);
+        assert_int_equal(aesop(5, "bench", "encode", "--model", "bert-tiny", "bench_lengths.txt"), 2);
+        snprintf(message, sizeof message, "line 2 is \"%s\"; a number of tokens is wanted", said[i]);
+        assert_non_null(strstr(log_text, message));
+    }
+    f = fopen("bench_lengths.txt", "w");
+    fputs("4\n", f);
+    fclose(f);
+    assert_int_equal(aesop(5, "bench", "encode", "--model", "infersent", "bench_lengths.txt"), 2);
+    assert_non_null(strstr(log_text, "infersent takes word vectors, not tokens"));
+    assert_int_equal(aesop(5, "bench", "encode", "--model", "bert-tine", "bench_lengths.txt"), 2);
+    assert_non_null(strstr(log_text, "did you mean bert-tiny"));
+}
+
 static void operations_print_a_row_each(void **state)
 {
     (void)state;
@@ -126,6 +169,7 @@ int main(void)
         cmocka_unit_test(training_prints_one_object),
         cmocka_unit_test(recomputation_changes_no_number),
         cmocka_unit_test(inference_needs_no_optimizer),
+        cmocka_unit_test(encoding_takes_lengths),
         cmocka_unit_test(operations_print_a_row_each),
         cmocka_unit_test(tokenizers_print_a_row_for_each_number_of_threads),
         cmocka_unit_test(packing_is_compared_with_padding),

@@ -1,0 +1,97 @@
+#!/bin/sh
+# tools/bench-peers with Python and llm.c played by scripts: it compares rates, names versions, says what is missing and
+# what fails, and refuses what it cannot run. Where PyTorch is, one step of the real other side.
+#
+#   sh tests/tools/bench_peers.sh AESOP SOURCE
+set -eu
+aesop=$1 source=$2
+tool=$source/tools/bench-peers
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+# 100 tokens or 10 sequences a second, but for what PEER says.
+cat > "$dir/python" <<'PEER'
+#!/bin/sh
+shift
+case "$PEER $*" in
+"none about"*) echo "No module named $2" >&2; exit 1 ;;
+*"about torch") echo "PyTorch 9.9, libfastblas.so" ;;
+*"about onnx") echo "No module named onnxruntime" >&2; exit 1 ;;
+"broken torch"*) echo "out of luck" >&2; exit 1 ;;
+*"torch encode f32 1 1 "*" bert-tiny") [ "$(wc -l < "$6")" -eq 8 ] && echo "10 0.5" ;;
+*"torch bert-tiny f32 1 1 2 16") echo "100 0.25" ;;
+*) echo "unexpected: $*" >&2; exit 1 ;;
+esac
+PEER
+cat > "$dir/train_gpt2" <<'PEER'
+#!/bin/sh
+for i in 0 1 2 3 4 5; do
+    echo "step $i: train loss 5.0 (took $((1000 + i)).000000 ms)"
+done
+PEER
+chmod +x "$dir/python" "$dir/train_gpt2"
+
+fail()
+{
+    echo "bench_peers.sh: $1" >&2
+    cat "$dir/out" >&2
+    exit 1
+}
+
+# expect STATUS TEXT OPTIONS...
+expect()
+{
+    want=$1 words=$2 status=0
+    shift 2
+    sh "$tool" --aesop "$aesop" --python "$dir/python" --steps 1 --rounds 1 --threads 1 "$@" > "$dir/out" 2>&1 ||
+        status=$?
+    [ $status = "$want" ] || fail "status $status and not $want: $*"
+    grep -q -- "$words" "$dir/out" || fail "\"$words\" is not said: $*"
+}
+
+says()
+{
+    grep -q -- "$1" "$dir/out" || fail "\"$1\" is not said"
+}
+
+PEER=there
+export PEER
+expect 0 'PyTorch 9.9, libfastblas.so' --rows bert-tiny --precisions f32 --batch 2 --seq 16
+says 'ONNX Runtime is missing (No module named onnxruntime)'
+says 'llm.c is not named'
+says '^bert-tiny  f32   torch         100.0     0.25 '
+# The ratio is that of the two rates.
+awk '$3 == "aesop" {ours = $4} $3 == "torch" {ratio = $6; rate = $4}
+    END {d = ours / rate - ratio; exit !(ours > 0 && d < 0.02 * ratio + 0.01 && -d < 0.02 * ratio + 0.01)}' "$dir/out" ||
+    fail "the ratio is not that of the rates"
+expect 0 '^encode     f32   torch          10.0     0.50 ' --rows encode --precisions f32 --batch 8 --model bert-tiny
+PEER=none
+expect 0 'PyTorch is missing (No module named torch)' --rows bert-tiny --precisions f32 --batch 2 --seq 16
+says '^bert-tiny  f32   aesop '
+PEER=broken
+expect 1 'torch fails at bert-tiny f32: out of luck' --rows bert-tiny --precisions f32 --batch 2 --seq 16
+says '^bert-tiny  f32   aesop '
+expect 2 'no row is called "bert-huge"' --rows bert-huge
+expect 2 'the row llmc wants --llmc PATH' --rows llmc
+expect 2 'a precision is f32 or bf16, not "f16"' --precisions f16
+expect 2 '"0" is no number from 1 on' --steps 0
+expect 2 'unknown option --step;' --step 3
+expect 2 '--rows wants a value' --rows
+expect 2 'there is no program at "/nowhere/aesop"' --aesop /nowhere/aesop
+expect 2 'there is no program at "/nowhere/train_gpt2"' --llmc /nowhere/train_gpt2
+expect 0 'Runs the same work' --help
+
+# llm.c's lines: the first step does not count, and 4 tokens in 1.001 s are 4.0 a second. Aesop is played here too: its
+# real step would be one of 124M parameters.
+cat > "$dir/small" <<'PEER'
+#!/bin/sh
+[ "$1" = version ] && echo "aesop 0" || echo '{"tokens_per_s":{"best":9.0,"median":8.0},"peak_rss_gib":1.5}'
+PEER
+chmod +x "$dir/small"
+PEER=none
+expect 0 '^llmc       f32   llmc            4.0        -     2.00$' --aesop "$dir/small" --rows llmc \
+    --llmc "$dir/train_gpt2" --llmc-size 2,2 --precisions f32,bf16
+
+if /usr/bin/python3 -c 'import torch' 2> /dev/null; then
+    expect 0 '^bert-tiny  f32   torch ' --python /usr/bin/python3 --rows bert-tiny --precisions f32 --batch 1 --seq 8
+fi
+echo "bench-peers compares, and says what is missing"
