@@ -2,6 +2,7 @@
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 #include "tensor/counters.h"
+#include "tensor/kernels.h"
 
 #include <math.h>
 #include <string.h>
@@ -47,6 +48,29 @@ static int check_mask(ae_call *c)
     return 0;
 }
 
+static int check_relative(ae_call *c)
+{
+    const ae_tensor *q = c->in[0], *query = c->in[4], *keys = c->in[5];
+    const attention_attr *a = c->attr;
+    if (!query || !keys) {
+        return query == keys ? 0 : ae_call_fail(c, AE_E_VALUE, "relative scores need both a query and keys");
+    }
+    if (a->mask.q_offsets) {
+        return ae_call_fail(c, AE_E_VALUE, "relative scores and a packed mask do not go together; pad the batch");
+    }
+    bool same = query->ndim == 3;
+    for (int i = 0; same && i < 3; i++) {
+        same = query->shape[i] == q->shape[i];
+    }
+    if (!same || keys->ndim != 2 || keys->shape[0] < 1 || keys->shape[1] != ae_dim(q, -1)) {
+        char x[AE_DESCRIBE_MAX], y[AE_DESCRIBE_MAX], z[AE_DESCRIBE_MAX];
+        return ae_call_fail(c, AE_E_SHAPE,
+                            "relative query %s, keys %s with q %s; they must be (B,T,A*D) as q and (R,A*D)",
+                            ae_call_describe(c, 4, x), ae_call_describe(c, 5, y), ae_call_describe(c, 0, z));
+    }
+    return 0;
+}
+
 static int attention_shape(ae_call *c)
 {
     char q[AE_DESCRIBE_MAX], k[AE_DESCRIBE_MAX], v[AE_DESCRIBE_MAX];
@@ -63,13 +87,13 @@ static int attention_shape(ae_call *c)
                             ae_call_describe(c, 0, q), ae_call_describe(c, 1, k), ae_call_describe(c, 2, v), a->heads,
                             packed ? "(N,A*D), (M,A*D), (M,A*E)" : "(B,T,A*D), (B,S,A*D), (B,S,A*E)");
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 6; i++) {
         if (c->in[i] && (c->in[i]->dtype != x->dtype || !ae_dtype_is_float(x->dtype))) {
             return ae_call_fail(c, AE_E_DTYPE, "q is %s, %s is %s; all must be of one float dtype",
                                 ae_dtype_name(x->dtype), ae_call_describe(c, i, q), ae_dtype_name(c->in[i]->dtype));
         }
     }
-    if ((packed ? check_packed(c) : check_mask(c)) != 0) {
+    if ((packed ? check_packed(c) : check_mask(c)) != 0 || check_relative(c) != 0) {
         return -1;
     }
     int64_t shape[3];
@@ -81,203 +105,128 @@ static int attention_shape(ae_call *c)
 
 /* ---- fused --------------------------------------------------------------------------------------------------------- */
 
-/* The last axis dense, so that a head's row is one stretch of memory. */
-static ae_tensor *row_dense(ae_graph *g, ae_tensor *t)
+/* In f32, the last axis dense, so that a head's row is one stretch of memory. NULL stays NULL. */
+static ae_tensor *readable(ae_graph *g, ae_tensor *t)
 {
-    return t->ndim && t->strides[t->ndim - 1] == 1 ? t : ae_dense(g, t);
+    if (!t || !t->data || (t->dtype == AE_F32 && t->ndim && t->strides[t->ndim - 1] == 1)) {
+        return t;
+    }
+    ae_tensor *dense = ae_dense(g, t);
+    if (t->dtype == AE_F32 || !ae_ok(g)) {
+        return dense;
+    }
+    ae_tensor *wide = ae_empty(g, AE_F32, t->ndim, t->shape);
+    if (ae_ok(g)) {
+        ae_kernels_get()->bf16_to_f32(dense->data, wide->data, ae_numel(t));
+    }
+    return wide;
 }
 
-static attention_problem problem_of(ae_call *c, ae_tensor *q, ae_tensor *k, ae_tensor *v)
+/* in: q, k, v, bias, relative query and keys, as `readable` gives them. */
+static attention_problem problem_of(ae_call *c, ae_tensor *const *in)
 {
     const attention_attr *a = c->attr;
+    const ae_tensor *q = in[0], *k = in[1];
     bool packed = a->mask.q_offsets != NULL;
-    attention_problem p = {.attr = a, .heads = a->heads, .scale = (float)a->scale};
+    attention_problem p = {.attr = a, .heads = a->heads, .scale = (float)a->scale, .q = q, .k = k, .v = in[2]};
     p.batch = packed ? a->mask.sequences : q->shape[0];
     p.d = ae_dim(q, -1) / a->heads;
-    p.e = ae_dim(v, -1) / a->heads;
-    p.q = q;
-    p.k = k;
-    p.v = v;
+    p.e = ae_dim(in[2], -1) / a->heads;
+    p.relative_query = in[4];
+    p.relative_keys = in[5];
     for (int64_t b = 0; b < p.batch; b++) {
         int64_t t = packed ? a->mask.q_offsets[b + 1] - a->mask.q_offsets[b] : q->shape[1];
         int64_t s = packed ? a->mask.k_offsets[b + 1] - a->mask.k_offsets[b] : k->shape[1];
         p.max_t = t > p.max_t ? t : p.max_t;
         p.max_s = s > p.max_s ? s : p.max_s;
     }
-    if (c->in[3] && c->in[3]->data) {
+    if (in[3] && in[3]->data) {
         int64_t shape[4] = {p.batch, p.heads, q->shape[1], k->shape[1]};
-        p.bias = ae_broadcast_view(c->graph, c->in[3], 4, shape);
+        p.bias = ae_broadcast_view(c->graph, in[3], 4, shape);
     }
     p.dropout = (c->graph->flags & AE_DROPOUT) ? (float)a->dropout : 0.0f;
     p.key = ae_draw_key(c->graph, c->draw);
     return p;
 }
 
+/* All inputs, readable; returns whether that worked. */
+static bool read_inputs(ae_call *c, ae_tensor *in[6])
+{
+    for (int i = 0; i < 6; i++) {
+        in[i] = readable(c->graph, c->in[i]);
+    }
+    return ae_ok(c->graph);
+}
+
 static int attention_forward(ae_call *c)
 {
     ae_graph *g = c->graph;
-    if (c->in[0]->dtype != AE_F32) {
+    ae_dtype dtype = c->in[0]->dtype;
+    if (dtype != AE_F32 && dtype != AE_BF16) {
         return AE_DECLINE;
     }
-    ae_tensor *q = row_dense(g, c->in[0]), *k = row_dense(g, c->in[1]), *v = row_dense(g, c->in[2]);
-    if (!ae_ok(g)) {
+    ae_tensor *in[6];
+    if (!read_inputs(c, in)) {
         return -1;
     }
-    attention_problem p = problem_of(c, q, k, v);
+    attention_problem p = problem_of(c, in);
+    const ae_tensor *q = in[0];
     int64_t rows = q->ndim == 2 ? q->shape[0] : q->shape[0] * q->shape[1];
     ae_tensor *lse = ae_call_extra(c, 0, AE_F32, 2, (int64_t[]){p.heads, rows});
     ae_tensor *scratch = ae_empty(g, AE_F32, 1, (int64_t[]){ae_attention_scratch(&p, false)});
+    ae_tensor *y = dtype == AE_F32 ? c->out[0] : ae_empty(g, AE_F32, c->out[0]->ndim, c->out[0]->shape);
     if (!ae_ok(g)) {
         return -1;
     }
     p.lse = lse->data;
-    ae_attention_run(&p, c->out[0]->data, scratch->data);
+    ae_attention_run(&p, y->data, scratch->data);
+    if (dtype == AE_BF16) {
+        ae_kernels_get()->f32_to_bf16(y->data, c->out[0]->data, ae_numel(y));
+    }
     ae_kernel_called(AE_K_ATTENTION);
     return 0;
+}
+
+static float *zeros_for(ae_call *c, int i, ae_tensor **gin)
+{
+    gin[i] = ae_zeros(c->graph, AE_F32, c->in[i]->ndim, c->in[i]->shape);
+    return gin[i]->data;
 }
 
 static void attention_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 {
     ae_graph *g = c->graph;
-    ae_tensor *q = row_dense(g, c->in[0]), *k = row_dense(g, c->in[1]), *v = row_dense(g, c->in[2]);
-    ae_tensor *dy = ae_dense(g, gout[0]);
-    attention_gradients d = {.dy = dy->data, .y = c->out[0]->data};
-    for (int i = 0; i < 3; i++) {
-        gin[i] = ae_zeros(g, AE_F32, c->in[i]->ndim, c->in[i]->shape);
+    ae_tensor *in[6];
+    ae_tensor *dy = readable(g, ae_dense(g, gout[0])), *y = readable(g, c->out[0]);
+    if (!read_inputs(c, in)) {
+        return;
     }
-    attention_problem p = problem_of(c, q, k, v);
-    if (c->in[3] && c->need[3]) {
-        gin[3] = ae_zeros(g, AE_F32, 4, (int64_t[]){p.batch, p.heads, q->shape[1], k->shape[1]});
+    attention_problem p = problem_of(c, in);
+    attention_gradients d = {.dy = dy->data, .y = y->data};
+    d.dq = zeros_for(c, 0, gin);
+    d.dk = zeros_for(c, 1, gin);
+    d.dv = zeros_for(c, 2, gin);
+    if (in[3] && c->need[3]) {
+        gin[3] = ae_zeros(g, AE_F32, 4, (int64_t[]){p.batch, p.heads, in[0]->shape[1], in[1]->shape[1]});
+        d.dbias = gin[3]->data;
+    }
+    ae_tensor *keys = NULL;
+    if (in[4]) {
+        d.drelative_query = zeros_for(c, 4, gin);
+        keys = ae_zeros(g, AE_F32, 3, (int64_t[]){p.batch, in[5]->shape[0], in[5]->shape[1]});
+        d.drelative_keys = keys->data;
     }
     ae_tensor *scratch = ae_empty(g, AE_F32, 1, (int64_t[]){ae_attention_scratch(&p, true)});
     if (!ae_ok(g)) {
         return;
     }
-    d.dq = gin[0]->data;
-    d.dk = gin[1]->data;
-    d.dv = gin[2]->data;
-    d.dbias = gin[3] ? gin[3]->data : NULL;
     p.lse = c->extra[0]->data;
     ae_attention_run_backward(&p, &d, scratch->data);
+    gin[5] = keys ? ae_sum(g, keys, 1, (int[]){0}, false) : NULL;
+    for (int i = 0; i < 6; i++) {
+        gin[i] = gin[i] ? ae_cast(g, gin[i], c->in[i]->dtype) : NULL;
+    }
     ae_kernel_called(AE_K_ATTENTION_BACKWARD);
-}
-
-/* ---- decomposition ------------------------------------------------------------------------------------------------- */
-
-/* (B,T,A*D) -> (B,A,T,D) */
-static ae_tensor *split_heads(ae_graph *g, ae_tensor *x, int heads)
-{
-    int64_t shape[4] = {x->shape[0], x->shape[1], heads, x->shape[2] / heads};
-    return ae_permute(g, ae_reshape(g, x, 4, shape), (int[]){0, 2, 1, 3});
-}
-
-/* (B,1,T,S) bool: what causality hides from each query. */
-static ae_tensor *unseen(ae_graph *g, const attention_attr *a, int64_t batch, int64_t t, int64_t s)
-{
-    ae_tensor *m = ae_zeros(g, AE_BOOL, 4, (int64_t[]){batch, 1, t, s});
-    uint8_t *v = m->data;
-    for (int64_t i = 0; ae_ok(g) && i < batch * t * s; i++) {
-        v[i] = !ae_attention_precedes(&a->mask, i / (t * s), i / s % t, i % s, t, s);
-    }
-    return m;
-}
-
-static const double hidden_score = -1e30; /* absorbs every score that is added to it */
-
-/* (B,1,1,S) or (B,1,T,S): what keep adds to the scores, 0 or hidden_score. */
-static ae_tensor *keep_bias(ae_graph *g, const attention_attr *a, ae_dtype dtype, int64_t batch, int64_t s)
-{
-    int64_t rows = a->mask.queries ? a->mask.queries : 1;
-    ae_tensor *bias = ae_zeros(g, dtype, 4, (int64_t[]){batch, 1, rows, s});
-    for (int64_t i = 0; ae_ok(g) && i < batch * rows * s; i++) {
-        ae_set_f64(bias, i, a->mask.keep[i] ? 0.0 : hidden_score);
-    }
-    return bias;
-}
-
-/* Probabilities of unpacked q and k. */
-static ae_tensor *probabilities(ae_graph *g, const attention_attr *a, ae_tensor *q, ae_tensor *k, ae_tensor *bias)
-{
-    int64_t batch = q->shape[0], t = q->shape[1], s = k->shape[1];
-    ae_tensor *kt = ae_transpose(g, split_heads(g, k, a->heads), -1, -2);
-    ae_tensor *scores = ae_scale(g, ae_matmul(g, split_heads(g, q, a->heads), kt), a->scale);
-    scores = bias ? ae_add(g, scores, bias) : scores;
-    if (a->mask.kind != AE_MASK_FULL) {
-        scores = ae_masked_fill(g, scores, unseen(g, a, batch, t, s), hidden_score);
-    }
-    if (a->mask.keep && ae_ok(g)) {
-        scores = ae_add(g, scores, keep_bias(g, a, scores->dtype, batch, s));
-    }
-    return ae_softmax(g, scores, -1);
-}
-
-/* Dropout with the mask that the fused kernel draws; x is dense. */
-static ae_tensor *drop(ae_call *c, const attention_attr *a, ae_tensor *x, int64_t first)
-{
-    ae_graph *g = c->graph;
-    ae_random_key key = ae_draw_key(g, c->draw);
-    ae_tensor *mask = ae_empty(g, AE_BOOL, x->ndim, x->shape);
-    if (!ae_ok(g)) {
-        return ae_bad(g);
-    }
-    ae_random_bernoulli(&key, (uint64_t)first, a->dropout, mask->data, ae_numel(x));
-    return ae_scale(g, ae_masked_fill(g, x, mask, 0.0), a->dropout < 1 ? 1 / (1 - a->dropout) : 0.0);
-}
-
-/* One batch of equal lengths; `first` is the number of its first probability within the dropout's draw. */
-static ae_tensor *attend(ae_call *c, const attention_attr *a, ae_tensor *q, ae_tensor *k, ae_tensor *v, ae_tensor *bias,
-                         int64_t first)
-{
-    ae_graph *g = c->graph;
-    ae_tensor *p = probabilities(g, a, q, k, bias);
-    if ((g->flags & AE_DROPOUT) && a->dropout > 0) {
-        p = drop(c, a, p, first);
-    }
-    ae_tensor *y = ae_permute(g, ae_matmul(g, p, split_heads(g, v, a->heads)), (int[]){0, 2, 1, 3});
-    return ae_reshape(g, y, 3, (int64_t[]){q->shape[0], q->shape[1], v->shape[2]});
-}
-
-/* Rows [at[0], at[1]) as a batch of one sequence. */
-static ae_tensor *sequence(ae_graph *g, ae_tensor *x, const int64_t *at)
-{
-    return ae_reshape(g, ae_slice(g, x, 0, at[0], at[1], 1), 3, (int64_t[]){1, at[1] - at[0], ae_dim(x, -1)});
-}
-
-static int decompose_packed(ae_call *c)
-{
-    ae_graph *g = c->graph;
-    const attention_attr *a = c->attr;
-    attention_attr one = *a;
-    one.mask = (ae_mask){.kind = a->mask.kind};
-    int64_t first = 0, width = ae_dim(c->in[2], -1);
-    ae_tensor *y = ae_zeros(g, c->in[0]->dtype, 2, (int64_t[]){c->in[0]->shape[0], width});
-    for (int64_t b = 0; b < a->mask.sequences && ae_ok(g); b++) {
-        const int64_t *at_q = a->mask.q_offsets + b, *at_k = a->mask.k_offsets + b;
-        int64_t t = at_q[1] - at_q[0], s = at_k[1] - at_k[0];
-        if (t == 0 || s == 0) {
-            continue;
-        }
-        ae_tensor *part = attend(c, &one, sequence(g, c->in[0], at_q), sequence(g, c->in[1], at_k),
-                                 sequence(g, c->in[2], at_k), NULL, first);
-        ae_tensor *rows = ae_empty(g, AE_I64, 1, &t);
-        for (int64_t i = 0; i < t && ae_ok(g); i++) {
-            ae_set_i64(rows, i, at_q[0] + i);
-        }
-        y = ae_index_add(g, y, 0, rows, ae_reshape(g, part, 2, (int64_t[]){t, width}));
-        first += a->heads * t * s;
-    }
-    c->out[0] = y;
-    return ae_ok(g) ? 0 : -1;
-}
-
-static int attention_decompose(ae_call *c)
-{
-    const attention_attr *a = c->attr;
-    if (a->mask.q_offsets) {
-        return decompose_packed(c);
-    }
-    c->out[0] = attend(c, a, c->in[0], c->in[1], c->in[2], c->in[3], 0);
-    return ae_ok(c->graph) ? 0 : -1;
 }
 
 /* ---- row, samples, functions ---------------------------------------------------------------------------------------- */
@@ -293,57 +242,88 @@ static void sample_packed(ae_sample *s, int64_t longest, ae_mask_kind kind)
     s->out[0] = ae_f_attention(s->graph, q, k, v, ae_mask_packed(s->graph, kind, 3, offsets), &o);
 }
 
-static void attention_sample(ae_sample *s)
+/* Shapes of a sample without packing. */
+typedef struct sample_shapes {
+    const char *q, *k, *relative; /* the relative keys (R,A*D), or NULL */
+    int64_t origin;
+} sample_shapes;
+
+static const ae_mask *sample_mask(ae_sample *s, int v)
 {
     ae_graph *g = s->graph;
-    static const char *const qs[] = {"2,3,4", "2,3,4", "1,4,6",   "2,3,4",    "2,2,4",  "",
-                                     "",      "2,3,4", "2,70,32", "1,150,12", "2,67,16"};
-    static const char *const ks[] = {"2,3,4", "2,5,4", "1,4,6",   "2,3,4",    "2,4,4",   "",
-                                     "",      "2,5,4", "2,70,32", "1,150,12", "2,130,16"};
-    int v = s->variant;
-    if (v == 5 || v == 6) {
-        sample_packed(s, v == 5 ? 1 : 3, v == 5 ? AE_MASK_FULL : AE_MASK_CAUSAL);
-        return;
-    }
-    ae_tensor *q = ae_sample_in(s, qs[v], -1, 1), *k = ae_sample_in(s, ks[v], -1, 1),
-              *x = ae_sample_in(s, ks[v], -1, 1);
-    ae_attention_options o = {
-        .heads = v == 2 ? 3 : 2, .scale = v == 1 ? 0.7 : 0, .dropout = v == 0 || v == 8 ? 0.25 : 0};
     const ae_mask *mask = ae_mask_full(g);
     if (v == 1) {
         mask = ae_mask_padding(g, ae_sample_mask(s, "2,5"));
     } else if (v == 7) {
         mask = ae_mask_padding(g, ae_sample_mask(s, "2,3,5"));
-    } else if (v == 2 || v == 4 || v == 9) {
+    } else if (v == 2 || v == 4 || v == 8 || v == 11 || v == 13) {
         mask = ae_mask_causal(g, v == 4 ? ae_sample_mask(s, "2,4") : NULL);
     } else if (v == 3) {
         mask = ae_mask_prefix(g, ae_sample_ids(s, "2", 1, 3), NULL);
     }
-    if (v == 3 || v == 10) {
-        mask = ae_mask_with_bias(g, mask, ae_sample_in(s, v == 3 ? "2,3,3" : "2,1,67,130", -1, 1));
+    if (v == 3 || v == 9 || v == 12) {
+        static const char *const biases[] = {"2,3,3", "1,2,3,5", "2,1,67,130"};
+        mask = ae_mask_with_bias(g, mask, ae_sample_in(s, biases[v == 3 ? 0 : v == 9 ? 1 : 2], -1, 1));
     }
-    s->out[0] = ae_f_attention(g, q, k, x, mask, &o);
+    return mask;
 }
+
+static void attention_sample(ae_sample *s)
+{
+    /* 5 and 6 are packed; of 9 and 14 some pairs find no relative key. */
+    static const sample_shapes shapes[] = {{"2,3,4", "2,3,4", NULL, 0},
+                                           {"2,3,4", "2,5,4", NULL, 0},
+                                           {"1,4,6", "1,4,6", NULL, 0},
+                                           {"2,3,4", "2,3,4", NULL, 0},
+                                           {"2,2,4", "2,4,4", NULL, 0},
+                                           {"", "", NULL, 0},
+                                           {"", "", NULL, 0},
+                                           {"2,3,4", "2,5,4", NULL, 0},
+                                           {"2,3,4", "2,5,4", "7,4", 2},
+                                           {"2,3,4", "2,5,4", "3,4", 1},
+                                           {"2,70,32", "2,70,32", NULL, 0},
+                                           {"1,150,12", "1,150,12", NULL, 0},
+                                           {"2,67,16", "2,130,16", NULL, 0},
+                                           {"2,70,32", "2,130,32", "199,32", 69},
+                                           {"1,150,12", "1,90,12", "100,12", 80}};
+    int v = s->variant;
+    if (v == 5 || v == 6) {
+        sample_packed(s, v == 5 ? 1 : 3, v == 5 ? AE_MASK_FULL : AE_MASK_CAUSAL);
+        return;
+    }
+    const sample_shapes *of = &shapes[v];
+    ae_tensor *q = ae_sample_in(s, of->q, -1, 1), *k = ae_sample_in(s, of->k, -1, 1),
+              *x = ae_sample_in(s, of->k, -1, 1);
+    ae_relative relative = {.origin = of->origin};
+    if (of->relative) {
+        relative.query = ae_sample_in(s, of->q, -1, 1);
+        relative.keys = ae_sample_in(s, of->relative, -1, 1);
+    }
+    ae_attention_options o = {.heads = v == 2 ? 3 : 2,
+                              .scale = v == 1 ? 0.7 : 0,
+                              .dropout = v == 0 || v == 9 || v == 10 ? 0.25 : 0,
+                              .relative = of->relative ? &relative : NULL};
+    s->out[0] = ae_f_attention(s->graph, q, k, x, sample_mask(s, v), &o);
+}
+
+#define EVERYTHING (AE_IN(0) | AE_IN(1) | AE_IN(2) | AE_IN(3) | AE_IN(4) | AE_IN(5) | AE_OUT(0))
 
 const ae_op ae_op_attention = {
     .name = "attention",
-    .formula = "softmax(scale q k^T + bias) v, head by head",
-    .min_in = 4,
-    .max_in = 4,
+    .formula = "softmax(scale (q k^T + relative) + bias) v, head by head",
+    .min_in = 6,
+    .max_in = 6,
     .n_out = 1,
     .flags = AE_OP_FUSED | AE_OP_RANDOM,
-    .optional = AE_IN(3),
-    .needs = {AE_IN(0) | AE_IN(1) | AE_IN(2) | AE_IN(3) | AE_OUT(0),
-              AE_IN(0) | AE_IN(1) | AE_IN(2) | AE_IN(3) | AE_OUT(0),
-              AE_IN(0) | AE_IN(1) | AE_IN(2) | AE_IN(3) | AE_OUT(0),
-              AE_IN(0) | AE_IN(1) | AE_IN(2) | AE_IN(3) | AE_OUT(0)},
+    .optional = AE_IN(3) | AE_IN(4) | AE_IN(5),
+    .needs = {EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING},
     .shape = attention_shape,
     .forward = attention_forward,
     .vjp = attention_vjp,
-    .decompose = attention_decompose,
+    .decompose = ae_attention_decompose,
     .sample = attention_sample,
-    .samples = 8,
-    .big_samples = 3,
+    .samples = 10,
+    .big_samples = 5,
 };
 
 static int attention_attr_of(ae_graph *g, const ae_tensor *q, const ae_mask *mask, const ae_attention_options *o,
@@ -365,6 +345,7 @@ static int attention_attr_of(ae_graph *g, const ae_tensor *q, const ae_mask *mas
     if (mask) {
         a->mask = *mask;
     }
+    a->origin = o->relative ? o->relative->origin : 0;
     return 0;
 }
 
@@ -375,7 +356,9 @@ ae_tensor *ae_f_attention(ae_graph *g, ae_tensor *q, ae_tensor *k, ae_tensor *v,
     if (attention_attr_of(g, q, mask, options, &a) != 0) {
         return ae_bad(g);
     }
-    return ae_apply(g, &ae_op_attention, (ae_tensor *[]){q, k, v, a.mask.bias}, 4, &a, sizeof a);
+    const ae_relative *r = options->relative;
+    ae_tensor *in[] = {q, k, v, a.mask.bias, r ? r->query : NULL, r ? r->keys : NULL};
+    return ae_apply(g, &ae_op_attention, in, 6, &a, sizeof a);
 }
 
 ae_tensor *ae_attention_scores(ae_graph *g, ae_tensor *q, ae_tensor *k, const ae_mask *mask,
@@ -388,6 +371,8 @@ ae_tensor *ae_attention_scores(ae_graph *g, ae_tensor *q, ae_tensor *k, const ae
     if (a.mask.q_offsets || q->ndim != 3 || k->ndim != 3 || ae_dim(q, -1) % a.heads || ae_dim(q, -1) != ae_dim(k, -1)) {
         return ae_fail(g, AE_E_SHAPE, "attention_scores: q and k must be (B,T,A*D) and (B,S,A*D), not packed");
     }
+    const ae_relative *r = options->relative;
+    attention_terms in = {q, k, a.mask.bias, r ? r->query : NULL, r ? r->keys : NULL};
     ae_frame f = ae_frame_open(g);
-    return ae_frame_return(f, probabilities(g, &a, q, k, a.mask.bias));
+    return ae_frame_return(f, ae_attention_probabilities(g, &a, &in));
 }

@@ -51,10 +51,22 @@ AE_API const ae_mask *ae_mask_with_bias(ae_graph *g, const ae_mask *mask, ae_ten
 
 /* ---- attention --------------------------------------------------------------------------------------------------- */
 
+/* A second score of every pair, by where the key stands relative to the query: query t of T and key s of S have
+ * query[t] . keys[s - t + origin] more, before the scale, and nothing more where there is no such row. For
+ * Transformer-XL (Dai et al. 2019, section 3.3) query is q + v of that paper, keys are W R of the distances S-1 to 0,
+ * and origin is T - 1; for XLNet (Yang et al. 2019), whose distances are S to 1 - T, origin is T. Not for packed masks.
+ */
+typedef struct ae_relative {
+    ae_tensor *query; /* (B,T,A*D) */
+    ae_tensor *keys;  /* (R,A*D) */
+    int64_t origin;   /* the row of the key at the query's own place, counted as if both sequences began together */
+} ae_relative;
+
 typedef struct ae_attention_options {
-    int heads;      /* A */
-    double scale;   /* of the scores; 0 means 1/sqrt(D) */
-    double dropout; /* of the probabilities, where the graph has AE_DROPOUT */
+    int heads;                   /* A */
+    double scale;                /* of the scores; 0 means 1/sqrt(D) */
+    double dropout;              /* of the probabilities, where the graph has AE_DROPOUT */
+    const ae_relative *relative; /* NULL: none */
 } ae_attention_options;
 
 /* softmax(scale q k^T + bias) v, head by head: q (B,T,A*D), k (B,S,A*D), v (B,S,A*E) give (B,T,A*E); head a is columns

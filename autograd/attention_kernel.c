@@ -38,6 +38,8 @@ typedef struct head {
     uint64_t first; /* element of its first probability in the dropout's draw */
     const float *bias;
     const int64_t *bias_strides; /* of the (B,A,T,S) view */
+    const float *relative_query, *relative_keys;
+    int64_t relative_query_row, relative_keys_row;
     float *lse;
 } head;
 
@@ -76,6 +78,12 @@ static head head_of(const attention_problem *p, int64_t b, int64_t a)
     if (p->bias) {
         h.bias_strides = p->bias->strides;
         h.bias = (const float *)p->bias->data + b * h.bias_strides[0] + a * h.bias_strides[1];
+    }
+    if (p->relative_query) {
+        h.relative_query = rows_of(p->relative_query, b, h.row0, a * p->d);
+        h.relative_query_row = p->relative_query->strides[1];
+        h.relative_keys = rows_of(p->relative_keys, b, 0, a * p->d);
+        h.relative_keys_row = p->relative_keys->strides[0];
     }
     h.lse = p->lse + a * total_rows(p) + h.row0;
     return h;
@@ -140,6 +148,70 @@ static void even_row(const head *h, int64_t t, float *x, int64_t n)
     }
 }
 
+/* Relative scores of a block: query t0 + i and key s meet in column s - i + n_t - 1 of the product of its queries with
+ * the n_s + n_t - 1 relative keys from row `first` on, of which columns [from, to) are in the table. */
+typedef struct diagonals {
+    int64_t first, count, from, to;
+} diagonals;
+
+static diagonals diagonals_of(const attention_problem *p, int64_t t0, int64_t n_t, int64_t n_s)
+{
+    diagonals r = {.first = p->attr->origin - t0 - n_t + 1, .count = n_s > 0 ? n_s + n_t - 1 : 0};
+    int64_t rows = p->relative_keys->shape[0];
+    r.from = r.first < 0 ? -r.first : 0;
+    r.from = r.from < r.count ? r.from : r.count;
+    r.to = rows - r.first < r.count ? rows - r.first : r.count;
+    r.to = r.to > r.from ? r.to : r.from;
+    return r;
+}
+
+static const float *diagonal_keys(const head *h, const diagonals *r)
+{
+    return h->relative_keys + (r->first + r->from) * h->relative_keys_row;
+}
+
+/* scratch: (D + BLOCK) * (max_s + BLOCK) floats, for the keys' transpose and the product. */
+static void add_relative(const ae_kernels *f, const attention_problem *p, const head *h, int64_t t0, int64_t n_t,
+                         int64_t n_s, float *x, float *scratch)
+{
+    diagonals r = diagonals_of(p, t0, n_t, n_s);
+    int64_t n = r.to - r.from;
+    if (n == 0) {
+        return;
+    }
+    float *kt = scratch, *product = scratch + p->d * (p->max_s + BLOCK);
+    f->transpose(diagonal_keys(h, &r), h->relative_keys_row, n, p->d, kt, n);
+    f->matmul(n_t, n, p->d, p->scale, h->relative_query + t0 * h->relative_query_row, h->relative_query_row, 1, kt, n,
+              product, n, false);
+    for (int64_t i = 0; i < n_t; i++) {
+        int64_t shift = r.from + i - n_t + 1; /* the key that column 0 of the product belongs to */
+        for (int64_t m = shift < 0 ? -shift : 0; m < n && m + shift < n_s; m++) {
+            x[i * n_s + m + shift] += product[i * n + m];
+        }
+    }
+}
+
+/* From dS to the gradients of the relative query and of this sequence's relative keys (R,A*D). */
+static void relative_gradients(const ae_kernels *f, const attention_problem *p, const head *h, int64_t t0, int64_t n_t,
+                               int64_t n_s, const float *x_grad, float *dquery, float *dkeys, float *scratch)
+{
+    diagonals r = diagonals_of(p, t0, n_t, n_s);
+    int64_t n = r.to - r.from, width = p->heads * p->d;
+    if (n == 0) {
+        return;
+    }
+    memset(scratch, 0, (size_t)(n_t * n) * sizeof *scratch);
+    for (int64_t i = 0; i < n_t; i++) {
+        int64_t shift = r.from + i - n_t + 1;
+        for (int64_t m = shift < 0 ? -shift : 0; m < n && m + shift < n_s; m++) {
+            scratch[i * n + m] = x_grad[i * n_s + m + shift];
+        }
+    }
+    f->matmul(n_t, p->d, n, p->scale, scratch, n, 1, diagonal_keys(h, &r), h->relative_keys_row, dquery, width, false);
+    f->matmul(n, p->d, n_t, p->scale, scratch, 1, n, h->relative_query + t0 * h->relative_query_row,
+              h->relative_query_row, dkeys + (r.first + r.from) * width, width, true);
+}
+
 /* kt (D,S) holds the keys' transpose, its rows ldk apart. */
 static void block_scores(const ae_kernels *f, const attention_problem *p, const head *h, const float *kt, int64_t ldk,
                          int64_t t0, int64_t n_t, int64_t n_s, float *x)
@@ -157,6 +229,9 @@ static void forward_block(const attention_problem *p, int64_t b, int64_t a, int6
     float *out = y + (h.row0 + t0) * p->heads * p->e + a * p->e;
     f->transpose(h.k, h.k_row, n_s, p->d, kt, n_s);
     block_scores(f, p, &h, kt, n_s, t0, n_t, n_s, x);
+    if (h.relative_query) {
+        add_relative(f, p, &h, t0, n_t, n_s, x, x + BLOCK * p->max_s);
+    }
     for (int64_t i = 0; i < n_t; i++) {
         float *row = x + i * n_s;
         if (mask_row(&h, t0 + i, row, n_s)) {
@@ -227,7 +302,7 @@ static void backward_head(const attention_problem *p, const attention_gradients 
     int64_t width_d = p->heads * p->d, width_e = p->heads * p->e;
     float *kt = scratch, *vt = kt + p->d * p->max_s, *x = vt + p->e * p->max_s;
     float *xd = p->dropout > 0 ? x + BLOCK * p->max_s : x;
-    float *x_grad = x + 2 * BLOCK * p->max_s;
+    float *x_grad = x + 2 * BLOCK * p->max_s, *relative = x_grad + BLOCK * p->max_s;
     f->transpose(h.k, h.k_row, h.s, p->d, kt, h.s);
     f->transpose(h.v, h.v_row, h.s, p->e, vt, h.s);
     float *dk = d->dk + h.key0 * width_d + a * p->d, *dv = d->dv + h.key0 * width_e + a * p->e;
@@ -237,12 +312,20 @@ static void backward_head(const attention_problem *p, const attention_gradients 
         const float *y = d->y + (h.row0 + t0) * width_e + a * p->e, *dy = d->dy + (y - d->y);
         float *dq = d->dq + (h.row0 + t0) * width_d + a * p->d;
         block_scores(f, p, &h, kt, h.s, t0, n_t, n_s, x);
+        if (h.relative_query) {
+            add_relative(f, p, &h, t0, n_t, n_s, x, relative);
+        }
         probabilities_again(f, p, &h, t0, n_t, n_s, x, xd);
         f->matmul(n_s, p->e, n_t, 1.0f, xd, 1, n_s, dy, width_e, dv, width_e, true);
         f->matmul(n_t, n_s, p->e, 1.0f, dy, width_e, 1, vt, h.s, x_grad, n_s, false);
         score_gradient(f, p, &h, y, dy, t0, n_t, n_s, x, x_grad);
         if (d->dbias) {
             add_bias_gradient(p, &h, a, t0, n_t, n_s, x_grad, d->dbias);
+        }
+        if (h.relative_query) {
+            int64_t table = p->relative_keys->shape[0] * width_d;
+            relative_gradients(f, p, &h, t0, n_t, n_s, x_grad, d->drelative_query + (dq - d->dq),
+                               d->drelative_keys + b * table + a * p->d, relative);
         }
         f->matmul(n_t, p->d, n_s, p->scale, x_grad, n_s, 1, h.k, h.k_row, dq, width_d, false);
         f->matmul(n_s, p->d, n_t, p->scale, x_grad, 1, n_s, h.q + t0 * h.q_row, h.q_row, dk, width_d, true);
@@ -253,6 +336,7 @@ static int64_t scratch_of_thread(const attention_problem *p, bool backward)
 {
     int64_t keys = p->max_s > 0 ? p->max_s : 1;
     int64_t n = backward ? (p->d + p->e + 3 * BLOCK) * keys : (p->d + BLOCK) * keys;
+    n += p->relative_query ? (p->d + BLOCK) * (p->max_s + BLOCK) : 0;
     return (n + 15) / 16 * 16;
 }
 

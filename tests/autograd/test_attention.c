@@ -1,5 +1,8 @@
-/* Attention: which keys a query sees under every mask, read off uniform weights, and what bad masks are told. */
+/* Attention: which keys a query sees under every mask, read off uniform weights; relative scores against the shift of
+ * Transformer-XL's authors; and what bad masks and relative keys are told. */
 #include "op_values.h"
+
+#include <math.h>
 
 static ae_tensor *mask_of(const char *shape, const double *numbers)
 {
@@ -50,6 +53,61 @@ static void many_queries_agree_with_a_bias(void **state)
     assert_true(ae_item(ae_max(g, ae_abs(g, a), 0, NULL, false)) > 0.1);
 }
 
+/* Transformer-XL's own way: the products with all distances, a column of zeros in front, and the rows read anew from
+ * memory one row later, so that every row moves one place further. */
+static ae_tensor *shifted(ae_tensor *x, int64_t t, int64_t s)
+{
+    ae_tensor *zero = ae_zeros(g, AE_F32, 4, (int64_t[]){1, 1, t, 1});
+    ae_tensor *wide = ae_reshape(g, ae_concat(g, (ae_tensor *[]){zero, x}, 2, -1), 4, (int64_t[]){1, 1, s + 1, t});
+    return ae_reshape(g, ae_slice(g, wide, 2, 1, s + 1, 1), 4, (int64_t[]){1, 1, t, s});
+}
+
+static void relative_scores_are_transformer_xl_s(void **state)
+{
+    (void)state;
+    enum { T = 70, S = 130, D = 12 };
+    ae_tensor *q = ae_randn(g, AE_F32, 3, (int64_t[]){1, T, D}, 0, 1),
+              *k = ae_randn(g, AE_F32, 3, (int64_t[]){1, S, D}, 0, 1);
+    ae_tensor *u = ae_randn(g, AE_F32, 1, (int64_t[]){D}, 0, 1), *v = ae_randn(g, AE_F32, 1, (int64_t[]){D}, 0, 1);
+    ae_tensor *r = ae_randn(g, AE_F32, 2, (int64_t[]){S, D}, 0, 1); /* of the distances S - 1 to 0 */
+    ae_relative relative = {ae_add(g, q, v), r, T - 1};
+    ae_attention_options o = {.heads = 1, .relative = &relative};
+    const ae_mask *causal = ae_mask_causal(g, NULL);
+    ae_tensor *y = ae_f_attention(g, ae_add(g, q, u), k, k, causal, &o);
+    ae_tensor *product = ae_matmul(g, ae_add(g, q, v), ae_transpose(g, r, 0, 1));
+    ae_tensor *bias = shifted(ae_reshape(g, product, 4, (int64_t[]){1, 1, T, S}), T, S);
+    ae_attention_options plain = {.heads = 1};
+    causal = ae_mask_with_bias(g, causal, ae_scale(g, bias, 1 / sqrt(D)));
+    ae_tensor *want = ae_f_attention(g, ae_add(g, q, u), k, k, causal, &plain);
+    assert_true(ae_item(ae_max(g, ae_abs(g, ae_sub(g, y, want)), 0, NULL, false)) < 1e-5);
+    assert_true(ae_item(ae_max(g, ae_abs(g, want), 0, NULL, false)) > 0.1);
+    ae_tensor *maps = ae_attention_scores(g, ae_add(g, q, u), k, ae_mask_causal(g, NULL), &o);
+    ae_tensor *by_maps = ae_matmul(g, ae_reshape(g, maps, 3, (int64_t[]){1, T, S}), k);
+    assert_true(ae_item(ae_max(g, ae_abs(g, ae_sub(g, by_maps, want)), 0, NULL, false)) < 1e-5);
+}
+
+/* Attention of x to itself with a relative query and keys of these shapes; NULL: left out. */
+static void attend_relatively(const char *shape, const ae_mask *mask, const char *query, const char *keys)
+{
+    ae_tensor *x = ladder(AE_F32, shape);
+    ae_relative relative = {.query = query ? ladder(AE_F32, query) : NULL, .keys = keys ? ladder(AE_F32, keys) : NULL};
+    ae_attention_options o = {.heads = 2, .relative = &relative};
+    ae_f_attention(g, x, x, x, mask, &o);
+}
+
+static void bad_relative_keys(void **state)
+{
+    (void)state;
+    attend_relatively("1,3,4", NULL, "1,3,4", NULL);
+    expect_error(AE_E_VALUE, "attention: relative scores need both a query and keys");
+    attend_relatively("3,4", ae_mask_packed(g, AE_MASK_FULL, 1, (int64_t[]){0, 3}), "3,4", "3,4");
+    expect_error(AE_E_VALUE, "attention: relative scores and a packed mask do not go together; pad the batch");
+    attend_relatively("1,3,4", NULL, "1,3,4", "3,2");
+    expect_error(AE_E_SHAPE,
+                 "attention: relative query input 4 [1,3,4], keys input 5 [3,2] with q input 0 [1,3,4]; they "
+                 "must be (B,T,A*D) as q and (R,A*D)");
+}
+
 static void bad_masks(void **state)
 {
     (void)state;
@@ -78,6 +136,8 @@ int main(void)
         cmocka_unit_test_setup(masks_of_sequences, begin_step),
         cmocka_unit_test_setup(masks_of_queries, begin_step),
         cmocka_unit_test_setup(many_queries_agree_with_a_bias, begin_step),
+        cmocka_unit_test_setup(relative_scores_are_transformer_xl_s, begin_step),
+        cmocka_unit_test_setup(bad_relative_keys, begin_step),
         cmocka_unit_test_setup(bad_masks, begin_step),
     };
     return cmocka_run_group_tests(tests, make_graph, free_graph);

@@ -463,9 +463,17 @@ static ae_tensor *mine_encode(ae_graph *g, const void *self, ae_tensor *x, const
 }
 
 static const char *const mine_keys[] = {"own_width", NULL};
-static const ae_encoder mine = {"mine", "a linear map", sizeof(struct mine), mine_keys, mine_build, mine_encode, NULL};
-static const ae_encoder other_lstm = {"lstm", "not the listed one", sizeof(struct mine), NULL, mine_build, mine_encode,
-                                      NULL};
+static const ae_encoder mine = {.name = "mine",
+                                .about = "a linear map",
+                                .size = sizeof(struct mine),
+                                .keys = mine_keys,
+                                .build = mine_build,
+                                .encode = mine_encode};
+static const ae_encoder other_lstm = {.name = "lstm",
+                                      .about = "not the listed one",
+                                      .size = sizeof(struct mine),
+                                      .build = mine_build,
+                                      .encode = mine_encode};
 static const ae_encoder *const extra[] = {&mine, &other_lstm, NULL};
 
 static void own_encoders_are_looked_up_first(void **state)
