@@ -30,6 +30,7 @@ static int run_steps(measurement *t, ae_profile *profile, ae_err *e)
         return ae_err_set(e, AE_E_MEMORY, "no memory for the optimizer");
     }
     ae_graph_precision(t->graph, t->precision);
+    ae_graph_sparse_gradients(t->graph, true);
     if (t->recompute && ae_zoo_recompute(t->model.row, t->model.self, t->graph, e) != 0) {
         return ae_err_prefix(e, "--checkpoint-activations"), -1;
     }

@@ -216,6 +216,7 @@ static int make_parts(ae_loop *l)
     }
     bool bf16 = strcmp(precision, "bf16") == 0 || (strcmp(precision, "auto") == 0 && ae_onednn_has_bf16());
     ae_graph_precision(l->graph, bf16 ? AE_BF16 : AE_F32);
+    ae_graph_sparse_gradients(l->graph, true);
     if (ae_options_flag(o, "checkpoint-activations") &&
         ae_zoo_recompute(l->t->bundle->row, l->t->bundle->self, l->graph, e) != 0) {
         return ae_err_prefix(e, "--checkpoint-activations"), -1;

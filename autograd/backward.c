@@ -60,19 +60,11 @@ static ae_tensor *lasting(ae_graph *g, const ae_tensor *grad, ae_err *e)
     if (ae_is_contiguous(grad) && ae_storage_is_sole(grad->storage) && ae_storage_bytes(grad->storage) == bytes) {
         return ae_tensor_share(grad, e);
     }
-    ae_tensor *copy = calloc(1, sizeof *copy);
-    ae_storage *s = ae_storage_new(g->pool, bytes);
-    if (!copy || !s) {
-        free(copy);
-        ae_storage_drop(s);
+    ae_tensor *copy = ae_gradient_new(g->pool, grad->dtype, grad);
+    if (!copy) {
         ae_err_set(e, AE_E_MEMORY, "backward: no memory for a gradient");
         return NULL;
     }
-    copy->dtype = grad->dtype;
-    copy->ndim = grad->ndim;
-    memcpy(copy->shape, grad->shape, sizeof grad->shape);
-    ae_shape_strides(grad->ndim, grad->shape, copy->strides);
-    ae_tensor_attach(copy, s, 0);
     ae_copy_values(copy, grad);
     return copy;
 }
@@ -81,16 +73,43 @@ static ae_tensor *lasting(ae_graph *g, const ae_tensor *grad, ae_err *e)
 static void void_leaf(ae_slot *slot)
 {
     if (slot->parameter) {
-        ae_tensor_free(slot->leaf->grad);
-    }
-    if (slot->leaf) {
+        ae_gradient_drop(slot->leaf);
+    } else if (slot->leaf) {
         slot->leaf->grad = NULL;
     }
+}
+
+/* Rows meet what earlier rounds left: nothing, a whole gradient, or rows. */
+static int deliver_rows(ae_graph *g, ae_slot *slot)
+{
+    ae_tensor *p = slot->leaf;
+    if (p->grad) {
+        ae_row_gradient_add_to(slot->rows, p->grad->data);
+        return 0;
+    }
+    if (!p->grad_rows) {
+        p->grad_rows = slot->rows;
+        slot->rows = NULL;
+        return 0;
+    }
+    ae_row_gradient *sum = ae_row_gradient_sum(g->pool, p->grad_rows, slot->rows);
+    if (!sum) {
+        return ae_err_set(&g->error, AE_E_MEMORY, "backward: no memory for a gradient");
+    }
+    ae_row_gradient_free(p->grad_rows);
+    p->grad_rows = sum;
+    return ae_row_gradient_pays(sum->count, p->shape[0]) ? 0 : ae_row_gradient_spread(p, g->pool, &g->error);
 }
 
 static int deliver_to_parameter(ae_graph *g, ae_slot *slot)
 {
     ae_tensor *p = slot->leaf;
+    if (slot->rows) {
+        return deliver_rows(g, slot);
+    }
+    if (ae_row_gradient_spread(p, g->pool, &g->error) != 0) {
+        return -1;
+    }
     if (p->grad) {
         add_in_place(p->grad, slot->grad);
     } else {
@@ -136,9 +155,30 @@ static int replace_grad(ae_graph *g, ae_slot *slot, ae_tensor *other)
     return 0;
 }
 
+/* The rows in a slot become its gradient. The frame lets the slot be the sole holder of the storage. */
+static int spread_slot(ae_graph *g, ae_slot *slot)
+{
+    if (!slot->rows) {
+        return 0;
+    }
+    ae_frame f = ae_frame_open(g);
+    ae_tensor *whole = ae_empty_like(g, slot->leaf);
+    slot->grad = ae_ok(g) ? ae_alias(g, whole, true) : NULL;
+    if (slot->grad) {
+        ae_row_gradient_write(slot->rows, slot->grad->data, slot->leaf->shape[0]);
+        ae_row_gradient_free(slot->rows);
+        slot->rows = NULL;
+    }
+    ae_frame_close(f);
+    return slot->grad ? 0 : -1;
+}
+
 static int run_hooks(ae_graph *g, ae_slot *slot)
 {
     for (hook *h = g->hooks; h; h = h->next) {
+        if (h->slot == slot && spread_slot(g, slot) != 0) {
+            return -1;
+        }
         ae_tensor *other = h->slot == slot ? h->fn(g, slot->grad, h->user) : NULL;
         if (!ae_ok(g) || (other && replace_grad(g, slot, other) != 0)) {
             return -1;
@@ -162,7 +202,9 @@ typedef struct backward_run {
 static void drop_grad(ae_slot *slot)
 {
     ae_alias_drop(slot->grad);
+    ae_row_gradient_free(slot->rows);
     slot->grad = NULL;
+    slot->rows = NULL;
 }
 
 static bool is_target(const backward_request *r, const ae_slot *slot)
@@ -259,7 +301,7 @@ static void count_uses(run *b)
 static int complete(run *b, ae_slot *slot)
 {
     ae_graph *g = b->g;
-    if (!slot->grad || (!slot->node && b->root->defer)) {
+    if ((!slot->grad && !slot->rows) || (!slot->node && b->root->defer)) {
         return 0;
     }
     if (run_hooks(g, slot) != 0) {
@@ -273,8 +315,7 @@ static int complete(run *b, ae_slot *slot)
     }
     if (slot->parameter) {
         int status = deliver_to_parameter(g, slot);
-        ae_alias_drop(slot->grad);
-        slot->grad = NULL;
+        drop_grad(slot);
         if (status == 0 && g->param_final) {
             g->param_final(slot->leaf, g->param_final_user);
         }
@@ -286,11 +327,20 @@ static int complete(run *b, ae_slot *slot)
 ae_tensor *ae_call_sum(const ae_call *c, int i)
 {
     const run *b = c->graph->backward;
-    if (!b || b->create_graph || !c->need[i] || !c->in[i]->slot) {
+    if (!b || b->create_graph || !c->need[i] || !c->in[i]->slot || spread_slot(c->graph, c->in[i]->slot) != 0) {
         return NULL;
     }
     ae_tensor *sum = c->in[i]->slot->grad;
     return sum && ae_same_shape(sum, c->in[i]) && can_add_in_place(sum, c->in[i]) ? sum : NULL;
+}
+
+bool ae_call_takes_rows(const ae_call *c, int i)
+{
+    const ae_graph *g = c->graph;
+    const run *b = g->backward;
+    const ae_tensor *x = c->in[i];
+    return g->sparse && b && !b->root->request->xs && !(g->flags & (AE_HIGHER_ORDER | AE_ANOMALY)) && c->need[i] &&
+           x->slot->parameter && !x->slot->grad && x->dtype == AE_F32 && x->ndim == 2;
 }
 
 static int contribute(run *b, const ae_tensor *input, ae_tensor *grad)
@@ -298,7 +348,8 @@ static int contribute(run *b, const ae_tensor *input, ae_tensor *grad)
     ae_slot *slot = input->slot;
     if (grad && grad != slot->grad) { /* else the vjp has added to it */
         grad = ae_check_usable(b->g, grad, "backward") == 0 ? fit(b->g, input, grad) : NULL;
-        if (!ae_ok(b->g) || ae_accumulate(b->g, &slot->grad, grad, b->create_graph) != 0) {
+        if (!ae_ok(b->g) || spread_slot(b->g, slot) != 0 ||
+            ae_accumulate(b->g, &slot->grad, grad, b->create_graph) != 0) {
             return -1;
         }
     }

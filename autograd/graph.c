@@ -112,6 +112,11 @@ ae_dtype ae_graph_get_precision(const ae_graph *g)
     return g->precision;
 }
 
+void ae_graph_sparse_gradients(ae_graph *g, bool on)
+{
+    g->sparse = on;
+}
+
 ae_pool *ae_graph_pool(const ae_graph *g)
 {
     return g->pool;

@@ -48,6 +48,13 @@ AE_API void ae_graph_random(ae_graph *g, uint64_t seed, uint64_t step, uint32_t 
 AE_API void ae_graph_precision(ae_graph *g, ae_dtype dtype);
 AE_API ae_dtype ae_graph_get_precision(const ae_graph *g);
 
+/* Whether the gradient that a parameter of two axes gets from look-ups alone (ae_f_embedding, ae_index_select along
+ * axis 0) may be kept as the rows that were looked up, when these are few: no V x H numbers are zeroed, added or read.
+ * The parameter's grad is then NULL; ae_param_grad (nn/model.h) gives it whole, and optimizers take it as it is, with
+ * the same result to the bit. A hook sees it whole. Off at first; survives ae_graph_begin. Without effect under
+ * AE_HIGHER_ORDER and AE_ANOMALY. */
+AE_API void ae_graph_sparse_gradients(ae_graph *g, bool on);
+
 /* The pool behind the graph, for its byte counts. */
 AE_API ae_pool *ae_graph_pool(const ae_graph *g);
 

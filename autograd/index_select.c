@@ -110,12 +110,16 @@ static int select_shape(ae_call *c)
 }
 
 static int sum_by_id(ae_call *c, const select_attr *a, ae_tensor *x, ae_tensor *y, bool add);
+static bool sum_into_rows(ae_call *c, const select_attr *a, ae_tensor *x);
 
 static void select_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 {
     const select_attr *a = c->attr;
     select_attr back = {a->axis, a->extent, -1, a->skip >= 0 ? a->skip : a->blank};
-    ae_tensor *sum = ae_call_sum(c, 0);
+    if (a->axis == 0 && ae_call_takes_rows(c, 0) && sum_into_rows(c, &back, gout[0])) {
+        return;
+    }
+    ae_tensor *sum = ae_ok(c->graph) ? ae_call_sum(c, 0) : NULL;
     if (sum && sum->dtype == AE_F32) { /* a tied table: only the rows that were looked up are touched */
         gin[0] = sum_by_id(c, &back, gout[0], sum, true) == 0 ? sum : NULL;
         return;
@@ -289,8 +293,30 @@ static void sum_slices(ae_dtype dtype, const char *x, int64_t inner, const int64
     }
 }
 
-/* y[..., ids, ...] (+)= the slices of x, ids being input 1 of c. A task is one stretch of one result slice, so the bits
- * do not depend on the number of threads. */
+/* Slices of x grouped by where they go: those of group r are order[starts[r] .. starts[r + 1]). */
+typedef struct slice_groups {
+    int64_t groups, n; /* n: slices of x for each outer index */
+    const int64_t *starts, *order;
+} slice_groups;
+
+/* y[o, r] (+)= the slices of group r. A task is one stretch of one result slice, so the bits do not depend on the
+ * number of threads. */
+static void sum_groups(const slice_groups *s, const ae_tensor *x, int64_t outer, int64_t inner, char *y, bool add)
+{
+    int64_t stretches = (inner + AE_WIDE - 1) / AE_WIDE, tasks = outer * s->groups * stretches;
+    int64_t size = (int64_t)ae_dtype_size(x->dtype), chunk = tasks / 64 + 1;
+#pragma omp parallel for schedule(dynamic, chunk) if (outer * (s->groups + s->n) * inner > 32768)
+    for (int64_t t = 0; t < tasks; t++) {
+        int64_t from = t % stretches * AE_WIDE, slice = t / stretches;
+        int64_t o = slice / s->groups, r = slice % s->groups;
+        int64_t m = inner - from < AE_WIDE ? inner - from : AE_WIDE;
+        const char *src = (const char *)x->data + (o * s->n * inner + from) * size;
+        sum_slices(x->dtype, src, inner, s->order + s->starts[r], s->starts[r + 1] - s->starts[r],
+                   y + (slice * inner + from) * size, m, add);
+    }
+}
+
+/* y[..., ids, ...] (+)= the slices of x, ids being input 1 of c. */
 static int sum_by_id(ae_call *c, const select_attr *a, ae_tensor *x, ae_tensor *y, bool add)
 {
     ae_graph *g = c->graph;
@@ -302,21 +328,113 @@ static int sum_by_id(ae_call *c, const select_attr *a, ae_tensor *x, ae_tensor *
     if (!ae_ok(g)) {
         return -1;
     }
-    const int64_t *first = starts->data, *places = order->data;
     order_by_id(ids, n, a->extent, a->skip, starts->data, order->data);
-    int64_t outer = product(y->shape, 0, a->axis), inner = product(y->shape, a->axis + 1, y->ndim);
-    int64_t stretches = (inner + AE_WIDE - 1) / AE_WIDE, tasks = outer * a->extent * stretches;
-    int64_t size = (int64_t)ae_dtype_size(x->dtype), chunk = tasks / 64 + 1;
-#pragma omp parallel for schedule(dynamic, chunk) if (outer * (a->extent + n) * inner > 32768)
-    for (int64_t t = 0; t < tasks; t++) {
-        int64_t from = t % stretches * AE_WIDE, slice = t / stretches;
-        int64_t o = slice / a->extent, id = slice % a->extent;
-        int64_t m = inner - from < AE_WIDE ? inner - from : AE_WIDE;
-        const char *src = (const char *)x->data + (o * n * inner + from) * size;
-        sum_slices(x->dtype, src, inner, places + first[id], first[id + 1] - first[id],
-                   (char *)y->data + (slice * inner + from) * size, m, add);
-    }
+    slice_groups s = {a->extent, n, starts->data, order->data};
+    sum_groups(&s, x, product(y->shape, 0, a->axis), product(y->shape, a->axis + 1, y->ndim), y->data, add);
     return 0;
+}
+
+/* ---- the same into the rows of a table's gradient ------------------------------------------------------------------ */
+
+/* The places of the ids in rising order of ids, and of one id in their own: radix sort, 11 bits a pass, between order
+ * and spare. Returns the one of the two that holds them; *n becomes how many are not `skip`. */
+static int64_t *sort_places(const int64_t *ids, int64_t *n, int64_t extent, int64_t skip, int64_t *order,
+                            int64_t *spare)
+{
+    enum { BITS = 11, DIGITS = 1 << BITS };
+    int64_t kept = 0;
+    for (int64_t i = 0; i < *n; i++) {
+        order[kept] = i;
+        kept += ids[i] != skip;
+    }
+    *n = kept;
+    for (int shift = 0; shift < 63 && (extent - 1) >> shift > 0; shift += BITS) {
+        int64_t before[DIGITS + 1] = {0};
+        for (int64_t i = 0; i < kept; i++) {
+            before[(ids[order[i]] >> shift & (DIGITS - 1)) + 1]++;
+        }
+        for (int d = 0; d < DIGITS; d++) {
+            before[d + 1] += before[d];
+        }
+        for (int64_t i = 0; i < kept; i++) {
+            spare[before[ids[order[i]] >> shift & (DIGITS - 1)]++] = order[i];
+        }
+        int64_t *t = order;
+        order = spare;
+        spare = t;
+    }
+    return order;
+}
+
+/* Rows for the ids looked up and those that `old` has: theirs copied, the others zero where something is added to them.
+ * starts: of the places of each row's id. NULL without memory. */
+static ae_row_gradient *rows_for(ae_graph *g, const int64_t *ids, const slice_groups *s, const ae_row_gradient *old,
+                                 int64_t width, int64_t *starts)
+{
+    ae_row_gradient *r = ae_row_gradient_new(g->pool, s->groups, width);
+    int64_t kept = old ? old->count : 0;
+    for (int64_t i = 0, k = 0, row = 0; r && row < r->count; row++) {
+        int64_t id = i < s->n ? ids[s->order[i]] : INT64_MAX;
+        bool has = k < kept && old->ids[k] <= id;
+        r->ids[row] = has ? old->ids[k] : id;
+        starts[row] = i;
+        if (has) {
+            memcpy(r->values + row * width, old->values + k++ * width, (size_t)width * sizeof(float));
+        } else if (old) {
+            memset(r->values + row * width, 0, (size_t)width * sizeof(float));
+        }
+        while (i < s->n && ids[s->order[i]] == r->ids[row]) {
+            i++;
+        }
+    }
+    starts[s->groups] = s->n;
+    return r;
+}
+
+/* How many rows rows_for will need. */
+static int64_t count_rows(const int64_t *ids, const slice_groups *s, const ae_row_gradient *old)
+{
+    int64_t count = 0, kept = old ? old->count : 0;
+    for (int64_t i = 0, k = 0; i < s->n || k < kept; count++) {
+        int64_t id = i < s->n ? ids[s->order[i]] : INT64_MAX, row = k < kept && old->ids[k] < id ? old->ids[k] : id;
+        k += k < kept && old->ids[k] == row;
+        while (i < s->n && ids[s->order[i]] == row) {
+            i++;
+        }
+    }
+    return count;
+}
+
+/* Leaves the slices of x, summed by id, in the rows of input 0's slot, with the bits that the whole table would get;
+ * false when it failed, and when the rows would be too many. */
+static bool sum_into_rows(ae_call *c, const select_attr *a, ae_tensor *x)
+{
+    ae_graph *g = c->graph;
+    ae_slot *slot = c->in[0]->slot;
+    const int64_t *ids = ae_ids(c, 1, a->extent, -1, 0);
+    int64_t n = ae_numel(c->in[1]), width = c->in[0]->shape[1];
+    x = ae_dense(g, x);
+    ae_tensor *order = ae_empty(g, AE_I64, 1, &n), *spare = ae_empty(g, AE_I64, 1, &n);
+    if (!ae_ok(g)) {
+        return false;
+    }
+    slice_groups s = {.n = n};
+    s.order = sort_places(ids, &s.n, a->extent, a->skip, order->data, spare->data);
+    s.groups = count_rows(ids, &s, slot->rows);
+    if (!ae_row_gradient_pays(s.groups, a->extent)) {
+        return false;
+    }
+    ae_tensor *starts = ae_empty(g, AE_I64, 1, (int64_t[]){s.groups + 1});
+    ae_row_gradient *rows = ae_ok(g) ? rows_for(g, ids, &s, slot->rows, width, starts->data) : NULL;
+    if (!rows) {
+        ae_fail(g, AE_E_MEMORY, "no memory for the gradient of looked up rows");
+        return false;
+    }
+    s.starts = starts->data;
+    sum_groups(&s, x, 1, width, (char *)rows->values, slot->rows != NULL);
+    ae_row_gradient_free(slot->rows);
+    slot->rows = rows;
+    return true;
 }
 
 static int index_sum_forward(ae_call *c)

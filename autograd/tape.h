@@ -3,6 +3,7 @@
 #define AE_AUTOGRAD_TAPE_H
 
 #include "autograd/op.h"
+#include "autograd/row_gradient.h"
 
 /* Hooks are the graph's and last for a step: a parameter's slot outlives both. */
 typedef struct hook {
@@ -15,15 +16,16 @@ typedef struct hook {
 /* Where the gradient of one value arrives. All aliases of the value share it. A parameter's slot belongs to its model
  * root, every other one to the graph's arena. */
 struct ae_slot {
-    ae_call *node;   /* the call that made the value; NULL for leaves */
-    int out;         /* which output of node it is */
-    ae_tensor *leaf; /* the tensor whose ->grad receives the gradient: leaves, and where ae_retain_grad asked */
-    bool parameter;  /* outlives the step */
-    bool wanted;     /* reached by the backward that runs now */
-    bool listed;     /* in that run's list of leaves */
-    int uses;        /* contributions still to come in it; 0 between runs */
-    ae_tensor *grad; /* the sum so far */
-    ae_slot *next;   /* list of leaves that this backward reached */
+    ae_call *node;         /* the call that made the value; NULL for leaves */
+    int out;               /* which output of node it is */
+    ae_tensor *leaf;       /* the tensor whose ->grad receives the gradient: leaves, and where ae_retain_grad asked */
+    bool parameter;        /* outlives the step */
+    bool wanted;           /* reached by the backward that runs now */
+    bool listed;           /* in that run's list of leaves */
+    int uses;              /* contributions still to come in it; 0 between runs */
+    ae_tensor *grad;       /* the sum so far */
+    ae_row_gradient *rows; /* or its rows, while look-ups alone have reached a parameter */
+    ae_slot *next;         /* list of leaves that this backward reached */
 };
 
 typedef struct arena_chunk {
@@ -68,6 +70,7 @@ struct ae_graph {
     uint64_t draws;
     ae_dtype precision;
     bool recompute; /* ae_segment checkpoints */
+    bool sparse;    /* ae_graph_sparse_gradients */
 
     hook *hooks; /* of this step, in order of setting */
     ae_tensor bad;
@@ -103,6 +106,10 @@ void ae_call_release(ae_call *c);
 
 /* Empties the tape down to `count` calls. */
 void ae_tape_truncate(ae_graph *g, int count);
+
+/* In a vjp: whether the gradient of input i, a parameter's table (V,H) of f32, may be left in its slot's rows (which
+ * may stand there already) instead of being returned. */
+bool ae_call_takes_rows(const ae_call *c, int i);
 
 /* Adds grad to *sum: takes it over, adds in place when the sum's storage is the engine's alone, else adds anew. */
 int ae_accumulate(ae_graph *g, ae_tensor **sum, ae_tensor *grad, bool create_graph);

@@ -68,7 +68,7 @@ static void entry_free(entry *p)
     if (!p) {
         return;
     }
-    ae_tensor_free(p->tensor.grad);
+    ae_gradient_drop(&p->tensor);
     ae_storage_drop(p->tensor.storage);
     for (int i = 0; i < p->n_aliases; i++) {
         free(p->aliases[i]);
@@ -452,9 +452,13 @@ int ae_model_freeze(ae_model *m, const char *patterns, bool frozen)
 void ae_model_zero_grad(ae_model *m)
 {
     for (int i = 0; i < m->count; i++) {
-        ae_tensor_free(m->entries[i]->tensor.grad);
-        m->entries[i]->tensor.grad = NULL;
+        ae_gradient_drop(&m->entries[i]->tensor);
     }
+}
+
+ae_tensor *ae_param_grad(ae_tensor *parameter, ae_err *e)
+{
+    return ae_row_gradient_spread(parameter, NULL, e) == 0 ? parameter->grad : NULL;
 }
 
 static entry *entry_of(const ae_tensor *parameter)

@@ -65,7 +65,7 @@ AE_API void ae_tie(ae_model *m, const char *name, ae_tensor *parameter);
 
 typedef struct ae_param_info {
     const char *name;  /* the canonical one */
-    ae_tensor *tensor; /* tensor->grad: the accumulated gradient, or NULL */
+    ae_tensor *tensor; /* tensor->grad: the accumulated gradient, or NULL; see ae_param_grad */
     bool trainable;    /* false for buffers and what was frozen */
     bool is_buffer;
     int aliases; /* number of further names */
@@ -86,6 +86,10 @@ AE_API int64_t ae_model_numel(const ae_model *m);
  * spaces) get no gradient from now on (or get one again). Returns how many matched. */
 AE_API int ae_model_freeze(ae_model *m, const char *patterns, bool frozen);
 AE_API bool ae_name_matches(const char *name, const char *patterns);
+
+/* A parameter's gradient as a tensor of its shape: parameter->grad, which is made here where look-ups left rows alone
+ * (ae_graph_sparse_gradients). NULL when there is none (e untouched) and without memory. */
+AE_API ae_tensor *ae_param_grad(ae_tensor *parameter, ae_err *e);
 
 /* Drops every gradient. */
 AE_API void ae_model_zero_grad(ae_model *m);

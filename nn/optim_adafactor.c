@@ -58,12 +58,18 @@ typedef struct plan {
     float *column_factor; /* (batch, columns) */
     double *partial;      /* (batch, rows): a sum a row */
     float *scratch;       /* (threads, columns) */
+    float *zeros;         /* (columns), where the gradient is kept by rows */
     double beta2;
 } plan;
 
 static float mixed(const plan *p, float old, double mean)
 {
     return (float)(p->beta2 * (double)old + (1 - p->beta2) * (mean + p->c->eps));
+}
+
+static const float *gradient_row(const plan *p, int64_t r)
+{
+    return optim_gradient_row(p->u, r, p->columns, p->zeros);
 }
 
 static double squared(double x)
@@ -78,7 +84,7 @@ static void update_rows(const plan *p)
     double share = squared((double)p->u->grad_scale) / (double)p->columns;
 #pragma omp parallel for num_threads(ae_threads()) if (p->u->n > 65536) schedule(static)
     for (int64_t r = 0; r < p->batch * p->rows; r++) {
-        state[r] = mixed(p, state[r], share * ae_kernels_get()->sum_squares(p->u->g + r * p->columns, p->columns));
+        state[r] = mixed(p, state[r], share * ae_kernels_get()->sum_squares(gradient_row(p, r), p->columns));
     }
 }
 
@@ -96,7 +102,7 @@ static void update_columns(const plan *p)
         int64_t begin = s % strips * WIDTH;
         int64_t width = p->columns - begin < WIDTH ? p->columns - begin : WIDTH;
         for (int64_t r = 0; r < p->rows; r++) {
-            const float *g = p->u->g + (b * p->rows + r) * p->columns + begin;
+            const float *g = gradient_row(p, b * p->rows + r) + begin;
             for (int64_t k = 0; k < width; k++) {
                 sum[k] += (double)g[k] * (double)g[k];
             }
@@ -128,15 +134,19 @@ static void update_full(const plan *p)
     float *state = p->u->state[STATE_FULL];
     double share = squared((double)p->u->grad_scale);
 #pragma omp parallel for num_threads(ae_threads()) if (p->u->n > 65536) schedule(static)
-    for (int64_t i = 0; i < p->u->n; i++) {
-        state[i] = mixed(p, state[i], share * squared((double)p->u->g[i]));
+    for (int64_t r = 0; r < p->batch * p->rows; r++) {
+        const float *g = gradient_row(p, r);
+        for (int64_t k = 0; k < p->columns; k++) {
+            float *x = &state[r * p->columns + k];
+            *x = mixed(p, *x, share * squared((double)g[k]));
+        }
     }
 }
 
 /* The update of row r before clipping and rate, into d (columns). */
 static void direction(const plan *p, int64_t r, float *restrict d)
 {
-    const float *restrict g = p->u->g + r * p->columns;
+    const float *restrict g = gradient_row(p, r);
     const float scale = p->u->grad_scale;
     int64_t n = p->columns;
     if (p->row_factor) {
@@ -235,7 +245,10 @@ static int update_one(const ae_optim_config *c, update *u)
         p.row_factor = malloc((size_t)(p.batch * p.rows) * sizeof(float));
         p.column_factor = malloc((size_t)(p.batch * p.columns) * sizeof(float));
     }
-    int status = p.partial && p.scratch && (!factored(c, t) || (p.row_factor && p.column_factor)) ? 0 : -1;
+    p.zeros = u->rows ? calloc((size_t)p.columns, sizeof(float)) : NULL;
+    int status =
+        p.partial && p.scratch && (p.zeros || !u->rows) && (!factored(c, t) || (p.row_factor && p.column_factor)) ? 0
+                                                                                                                  : -1;
     if (status == 0) {
         u->a = rate(c, u);
         if (factored(c, t)) {
@@ -250,6 +263,7 @@ static int update_one(const ae_optim_config *c, update *u)
     }
     free(p.partial);
     free(p.scratch);
+    free(p.zeros);
     free(p.row_factor);
     free(p.column_factor);
     return status;

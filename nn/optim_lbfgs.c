@@ -181,10 +181,11 @@ static void write_point(const lbfgs_problem *p, const double *x, double t, const
 
 static int evaluate(const lbfgs_problem *p, double *loss, double *gradient)
 {
+    ae_err e = {0};
     ae_model_zero_grad(p->model);
     int status = p->fn(p->graph, p->user, loss);
     for (int i = 0; i < p->count; i++) {
-        const ae_tensor *grad = p->tensors[i]->grad;
+        const ae_tensor *grad = ae_param_grad(p->tensors[i], &e);
         int64_t n = ae_numel(p->tensors[i]);
         if (!grad || status != 0) {
             memset(gradient, 0, (size_t)n * sizeof *gradient);
@@ -194,6 +195,9 @@ static int evaluate(const lbfgs_problem *p, double *loss, double *gradient)
         gradient += n;
     }
     ae_model_zero_grad(p->model);
+    if (e.code != AE_OK) {
+        ae_fail(p->graph, e.code, "%s", e.message);
+    }
     if (status != 0 && ae_ok(p->graph)) {
         ae_fail(p->graph, AE_E_STATE, "optimizer: the closure of lbfgs failed");
     }

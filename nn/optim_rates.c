@@ -29,6 +29,9 @@ static void adagrad_block(const ae_optim_config *c, const update *u, int64_t beg
 
 static int adagrad_step(const ae_optim_config *c, update *list, int count)
 {
+    for (int i = 0; i < count; i++) {
+        list[i].still = list[i].weight_decay == 0 && c->eps > 0;
+    }
     optim_blocks(c, list, count, adagrad_block);
     return 0;
 }

@@ -31,6 +31,9 @@ static void sgd_block(const ae_optim_config *c, const update *u, int64_t begin, 
 
 static int sgd_step(const ae_optim_config *c, update *list, int count)
 {
+    for (int i = 0; i < count; i++) {
+        list[i].still = c->momentum == 0 && list[i].weight_decay == 0;
+    }
     optim_blocks(c, list, count, sgd_block);
     return 0;
 }

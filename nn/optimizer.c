@@ -200,6 +200,9 @@ static int make_states(const ae_optimizer *opt, param *p, ae_err *e)
 static int check_gradient(const param *p, ae_err *e)
 {
     const ae_tensor *grad = p->tensor->grad;
+    if (!grad) {
+        return 0; /* kept by rows, which the library makes */
+    }
     if (grad->dtype != AE_F32 || !ae_is_contiguous(grad) || !ae_same_shape(grad, p->tensor)) {
         char have[AE_SHAPE_TEXT_MAX];
         char want[AE_SHAPE_TEXT_MAX];
@@ -212,7 +215,7 @@ static int check_gradient(const param *p, ae_err *e)
 
 static bool takes_part(const ae_optimizer *opt, const param *p)
 {
-    return p->tensor->grad && ae_model_at(opt->model, p->index).trainable && p->lr_scale != 0;
+    return (p->tensor->grad || p->tensor->grad_rows) && ae_model_at(opt->model, p->index).trainable && p->lr_scale != 0;
 }
 
 /* Fills opt->list with what this step updates; the number of entries, or -1. */
@@ -230,7 +233,8 @@ static int collect(ae_optimizer *opt, double lr, ae_err *e)
         update *u = &opt->list[n++];
         *u = (update){.tensor = p->tensor,
                       .p = p->tensor->data,
-                      .g = p->tensor->grad->data,
+                      .g = p->tensor->grad ? p->tensor->grad->data : NULL,
+                      .rows = p->tensor->grad ? NULL : p->tensor->grad_rows,
                       .n = ae_numel(p->tensor),
                       .t = p->t + 1,
                       .lr = lr * p->lr_scale,
@@ -247,12 +251,30 @@ static int collect(ae_optimizer *opt, double lr, ae_err *e)
 
 /* ---- clipping ------------------------------------------------------------------------------------------------------ */
 
-static void clamp_block(const ae_optim_config *c, const update *u, int64_t begin, int64_t end)
+static void clamp(const ae_optim_config *c, const update *u, float *g, int64_t n)
 {
     float most = (float)(c->clip_value / fabs((double)u->grad_scale));
-    float *g = u->tensor->grad->data;
-    for (int64_t i = begin; i < end; i++) {
+    for (int64_t i = 0; i < n; i++) {
         g[i] = g[i] > most ? most : g[i] < -most ? -most : g[i]; /* NaN stays */
+    }
+}
+
+static void clamp_block(const ae_optim_config *c, const update *u, int64_t begin, int64_t end)
+{
+    if (u->tensor->grad) {
+        clamp(c, u, (float *)u->tensor->grad->data + begin, end - begin);
+    }
+}
+
+/* Rows that are kept are clamped where they are: zeros stay zeros. */
+static void clamp_all(ae_optimizer *opt, int n)
+{
+    optim_gradient_blocks(&opt->config, opt->list, n, clamp_block);
+    for (int i = 0; i < n; i++) {
+        const ae_row_gradient *rows = opt->list[i].rows;
+        if (rows) {
+            clamp(&opt->config, &opt->list[i], rows->values, rows->count * rows->width);
+        }
     }
 }
 
@@ -268,7 +290,7 @@ static int gradient_norm(ae_optimizer *opt, int n, double *norm, ae_err *e)
     if (optim_sums_new(opt->list, n) != 0) {
         return ae_err_set(e, AE_E_MEMORY, "optimizer: no memory");
     }
-    optim_blocks(&opt->config, opt->list, n, square_block);
+    optim_gradient_blocks(&opt->config, opt->list, n, square_block);
     double sum = 0;
     for (int i = 0; i < n; i++) {
         double own = optim_sum(&opt->list[i], 0);
@@ -322,7 +344,7 @@ static int run(ae_optimizer *opt, double lr, ae_profile *profile, ae_err *e)
         return -1;
     }
     if (opt->config.clip_value > 0) {
-        optim_blocks(&opt->config, opt->list, n, clamp_block);
+        clamp_all(opt, n);
     }
     int64_t span = ae_profile_begin(profile, "gradient norm and clipping");
     int finite = gradient_norm(opt, n, &norm, e);

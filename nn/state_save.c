@@ -92,11 +92,12 @@ static int save_under(const ae_save_options *o, const char *name, bool is_alias,
 }
 
 /* Gradients of parameters that have none are zeros, so that every name is there. */
-static int save_gradient(const ae_save_options *o, const char *name, bool is_alias, const ae_tensor *p, ae_tensors *out,
+static int save_gradient(const ae_save_options *o, const char *name, bool is_alias, ae_tensor *p, ae_tensors *out,
                          ae_err *e)
 {
-    if (p->grad) {
-        return save_under(o, name, is_alias, p->grad, out, e);
+    const ae_tensor *grad = ae_param_grad(p, e);
+    if (grad || p->grad_rows) {
+        return grad ? save_under(o, name, is_alias, grad, out, e) : -1;
     }
     ae_tensor *zeros = ae_tensor_new(AE_F32, p->ndim, p->shape, e);
     int status = zeros ? save_under(o, name, is_alias, zeros, out, e) : -1;

@@ -75,12 +75,13 @@ typedef struct ae_tensor {
     const char *op;               /* the name of the operation that made it; NULL for leaves */
     struct ae_tensor *grad;       /* set by backward on parameters and on tensors that asked for it; else NULL */
     /* the library's own */
-    ae_storage *storage; /* one reference is held while data is not NULL */
-    ae_slot *slot;       /* NULL when no gradient is wanted */
-    ae_graph *graph;     /* the graph that owns it; NULL for parameters and host tensors */
-    const ae_err *fault; /* the error slot of the model root that owns it; NULL elsewhere */
-    int depth;           /* the frame it lives in; 0 is the graph itself */
-    int died_line;       /* where the frame was opened that took the storage back */
+    struct ae_row_gradient *grad_rows; /* in place of grad: see ae_graph_sparse_gradients */
+    ae_storage *storage;               /* one reference is held while data is not NULL */
+    ae_slot *slot;                     /* NULL when no gradient is wanted */
+    ae_graph *graph;                   /* the graph that owns it; NULL for parameters and host tensors */
+    const ae_err *fault;               /* the error slot of the model root that owns it; NULL elsewhere */
+    int depth;                         /* the frame it lives in; 0 is the graph itself */
+    int died_line;                     /* where the frame was opened that took the storage back */
     const char *died_file;
 } ae_tensor;
 

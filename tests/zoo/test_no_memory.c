@@ -1,10 +1,12 @@
-/* Every allocation of a training step, of generating, and of reading, converting and writing a model fails in turn,
- * alone and with all that follow: what was begun ends with an error that says so, or with the right result, and nothing
- * leaks. */
+/* Every allocation of a training step, of large vocabularies' parts, of generating, and of reading, converting and
+ * writing a model fails in turn, alone and with all that follow: what was begun ends with an error that says so, or
+ * with the right result, and nothing leaks. */
 #include "memory_faults.h"
 
 #include "apps/weights.h"
+#include "nn/adaptive_softmax.h"
 #include "nn/optimizer.h"
+#include "nn/sampled_softmax.h"
 #include "zoo/beam_search.h"
 #include "zoo/bert.h"
 #include "zoo/gpt2.h"
@@ -73,6 +75,61 @@ static int train(double *result, ae_err *e)
     ae_graph_free(g);
     ae_model_free(m);
     ae_json_free(config);
+    return status;
+}
+
+/* ---- a large vocabulary ------------------------------------------------------------------------------------------------ */
+
+/* Two rounds of look-ups, whose gradients are kept by rows, an adaptive embedding and softmax, a sampled one, and a
+ * step; the result is the loss of the next round. */
+static int vocabulary_rounds(ae_graph *g, ae_tensor *table, const struct ae_adaptive_embedding *embedding,
+                             const struct ae_adaptive_softmax *softmax, ae_optimizer *opt, double *result)
+{
+    for (int round = 0; round < 3 && ae_ok(g); round++) {
+        ae_graph_begin(g, AE_TRAIN);
+        ae_tensor *ids = ae_from_data(g, AE_I64, 1, (int64_t[]){4}, (int64_t[]){1, 30 + round, 9, 30});
+        ae_tensor *x = ae_add(g, ae_f_embedding(g, table, ids, 1), ae_adaptive_embedding(g, embedding, ids));
+        struct ae_candidates drawn = ae_log_uniform_candidates(g, 64, 5);
+        ae_tensor *loss = ae_adaptive_softmax_loss(g, softmax, x, ids, -100, AE_REDUCE_MEAN);
+        ae_tensor *other = ae_sampled_softmax_loss(g, x, table, NULL, ids, &drawn, -100, AE_REDUCE_MEAN);
+        loss = ae_add(g, loss, other);
+        *result = ae_item(loss);
+        if (ae_backward(g, loss, 0) == 0 && round == 1) {
+            ae_optimizer_step(opt, g, 0.1);
+        }
+    }
+    return ae_ok(g) ? 0 : -1;
+}
+
+static int vocabulary(double *result, ae_err *e)
+{
+    struct ae_adaptive_embedding embedding;
+    struct ae_adaptive_softmax softmax;
+    ae_adaptive_layout layout = {.classes = 64,
+                                 .cutoffs = (const int64_t[]){8, 20},
+                                 .n_cutoffs = 2,
+                                 .width = 8,
+                                 .outer = 6,
+                                 .div_value = 2,
+                                 .init = ae_init_normal(0.1),
+                                 .proj_init = ae_init_normal(0.1)};
+    ae_model *m = ae_model_new(1);
+    ae_graph *g = ae_graph_new();
+    int status = m && g ? 0 : ae_err_set(e, AE_E_MEMORY, "no memory to begin");
+    ae_optimizer *opt = NULL;
+    if (status == 0) {
+        ae_optim_config rule = ae_optim_defaults("adafactor");
+        ae_tensor *table = ae_param(m, "table", 2, (int64_t[]){64, 6}, ae_init_normal(0.1));
+        ae_graph_sparse_gradients(g, true);
+        ae_adaptive_embedding_init(m, &embedding, "embedding", &layout);
+        ae_adaptive_softmax_init_transfo_xl(m, &softmax, "softmax", &layout, &embedding, NULL);
+        opt = ae_optimizer_new(m, &rule, e);
+        status = opt ? vocabulary_rounds(g, table, &embedding, &softmax, opt, result) : -1;
+        status = opt && status != 0 ? graph_error(g, e) : status;
+    }
+    ae_optimizer_free(opt);
+    ae_graph_free(g);
+    ae_model_free(m);
     return status;
 }
 
@@ -226,6 +283,12 @@ static void training(void **state)
     every_failure(train);
 }
 
+static void large_vocabularies(void **state)
+{
+    (void)state;
+    every_failure(vocabulary);
+}
+
 static void generation(void **state)
 {
     (void)state;
@@ -245,7 +308,7 @@ static void model_files(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(training), cmocka_unit_test(generation),
-                                       cmocka_unit_test(model_files)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(training), cmocka_unit_test(large_vocabularies),
+                                       cmocka_unit_test(generation), cmocka_unit_test(model_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
