@@ -2,6 +2,7 @@
 #ifndef AE_APPS_BENCH_H
 #define AE_APPS_BENCH_H
 
+#include "apps/app.h"
 #include "apps/clock.h"
 #include "apps/recipes.h"
 #include "zoo/zoo.h"
@@ -52,6 +53,10 @@ AE_API double ae_peak_rss_gib(void);
  * such pass. */
 AE_API double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, ae_dtype precision, double *flop,
                                    ae_err *e);
+
+/* Prints what operations on 8 x 8 numbers cost beside their kernels, the tape on, a row each. 0, or -1 and run->error.
+ */
+AE_API int ae_bench_overhead(ae_run *run, ae_graph *g);
 
 #ifdef __cplusplus
 }

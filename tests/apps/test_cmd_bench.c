@@ -107,6 +107,16 @@ static void operations_print_a_row_each(void **state)
     assert_int_equal(aesop(7, "bench", "ops", "--batch", "1", "--seq", "8", "--json"), 0);
     assert_non_null(strstr(out_text, "\"op\":\"attention\""));
     assert_non_null(strstr(out_text, "\"op\":\"layer_norm\""));
+    assert_non_null(strstr(out_text, "\"small_op\":\"add\",\"call_us\":"));
+    const char *last = strstr(out_text, "{\"schema\":1,\"small_op\":\"matmul\"");
+    assert_non_null(last);
+    ae_json *row = ae_json_parse(last, strlen(last), NULL);
+    double call = ae_json_double(row, "call_us", 0, NULL), kernel = ae_json_double(row, "kernel_us", 0, NULL);
+    assert_true(kernel > 0 && call > 0);
+    assert_true(fabs(call - kernel - ae_json_double(row, "overhead_us", 0, NULL)) < 1e-9);
+    ae_json_free(row);
+    assert_int_equal(aesop(6, "bench", "ops", "--batch", "1", "--seq", "8"), 0);
+    assert_non_null(strstr(out_text, "8 x 8, tape on      call us  kernel us   overhead\nadd "));
 }
 
 /* A row with one thread and one with two, of the same ids. */
