@@ -72,6 +72,12 @@ extern "C" {
     ROW(AE_K_GRU_RESET_BACKWARD_##ISA, "gru_reset_backward." isa)                                                      \
     ROW(AE_K_MATMUL_##ISA, "matmul." isa)                                                                              \
     ROW(AE_K_TRANSPOSE_##ISA, "transpose." isa)                                                                        \
+    ROW(AE_K_STREAM_F32_##ISA, "stream_f32." isa)                                                                      \
+    ROW(AE_K_STREAM_BF16_##ISA, "stream_bf16." isa)                                                                    \
+    ROW(AE_K_STREAM_COLUMNS_F32_##ISA, "stream_columns_f32." isa)                                                      \
+    ROW(AE_K_STREAM_I8_##ISA, "stream_i8." isa)                                                                        \
+    ROW(AE_K_SCALE_I32_##ISA, "scale_i32." isa)                                                                        \
+    ROW(AE_K_QUANTIZE_I8_##ISA, "quantize_i8." isa)                                                                    \
     ROW(AE_K_ADAM_##ISA, "adam." isa)                                                                                  \
     ROW(AE_K_SGD_##ISA, "sgd." isa)
 

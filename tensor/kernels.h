@@ -23,6 +23,8 @@
 extern "C" {
 #endif
 
+enum { AE_STREAM_ROWS = 4 }; /* of x at most, for the kernels that stream a weight */
+
 /* Constants of one Adam-like step, in the order they act on each element:
  *   g = grad_scale·g + l2·p        m = beta1·m + (1−beta1)·g        v = beta2·v + (1−beta2)·g²
  *   p = p·(1 − decay_before) − step·m / (root_scale·√v + eps)       p = p − decay_after·p
@@ -195,6 +197,31 @@ typedef struct ae_kernels {
 
     /* y (cols,rows) = xᵀ, x (rows,cols); not in place. */
     void (*transpose)(const float *x, int64_t ldx, int64_t rows, int64_t cols, float *y, int64_t ldy);
+
+    /* ---- few rows by a weight: bound by reading the weight, which is read once ----
+     * y (m,n) = x (m,k) wᵀ, plus bias (n) unless that is NULL; m in 1..AE_STREAM_ROWS. Rows of x and y are dense, ldx
+     * and ldy elements apart; w (n,k) is dense. Sums are made in f32. */
+    void (*stream_f32)(int64_t m, int64_t n, int64_t k, const float *x, int64_t ldx, const float *w, const float *bias,
+                       float *y, int64_t ldy);
+    void (*stream_bf16)(int64_t m, int64_t n, int64_t k, const float *x, int64_t ldx, const uint16_t *w,
+                        const float *bias, float *y, int64_t ldy);
+
+    /* y = x w + bias; w (k,n), its rows dense, ldw elements apart. */
+    void (*stream_columns_f32)(int64_t m, int64_t n, int64_t k, const float *x, int64_t ldx, const float *w,
+                               int64_t ldw, const float *bias, float *y, int64_t ldy);
+
+    /* y[i][j] = x_scale[i]·w_scale[j]·Σ x[i][p]·w[j][p] + bias[j]; x (m,k) and w (n,k) dense; sums in i32, exact for
+     * k < 2^17 and values in -127..127. */
+    void (*stream_i8)(int64_t m, int64_t n, int64_t k, const int8_t *x, const float *x_scale, const int8_t *w,
+                      const float *w_scale, const float *bias, float *y, int64_t ldy);
+
+    /* y = a·scale·sums + bias, one row; bias NULL means 0. sums and y may be the same memory. */
+    void (*scale_i32)(const int32_t *sums, float a, const float *scale, const float *bias, float *y, int64_t n);
+
+    /* q = x / scale to the nearest of -127..127; returns scale = max|x| / 127. 0 and zeros for a row of zeros (or below
+     * 4e-37, whose inverse is not a number); NaN and zeros when x holds NaN or infinity, so that what is made of it is
+     * NaN. */
+    float (*quantize_i8)(const float *x, int8_t *q, int64_t n);
 
     /* ---- optimizers, n elements, p and the state in place ---- */
     void (*adam)(const ae_adam_rule *rule, float *p, const float *g, float *m, float *v, int64_t n);

@@ -5,6 +5,7 @@
 
 #include "tensor/counters.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -30,6 +31,8 @@
 #include "tensor/simd_cells.inc"
 
 #include "tensor/simd_matmul.inc"
+
+#include "tensor/simd_stream.inc"
 
 #include "tensor/simd_update.inc"
 

@@ -1129,6 +1129,108 @@ static void products(void)
     check_product(&empty[1]);
 }
 
+/* Streams: f32, bf16 and (k,n), all of numbers that bf16 holds, against sums in double; i8 exactly. */
+static void check_stream(int64_t m, int64_t n, int64_t depth, bool biased)
+{
+    static float x[4 * 600], w[70 * 600], turned[600 * 73], bias[70], scale[70], x_scale[4];
+    static uint16_t half[70 * 600];
+    static int8_t xq[4 * 600], wq[70 * 600];
+    int64_t ldx = depth + 3, ldw = n + 3, ldy = n + 2;
+    fill(x, m * ldx, -1, 1);
+    fill(w, n * depth, -1, 1);
+    fill(bias, n, -1, 1);
+    fill(scale, n, 0.5f, 1);
+    fill(x_scale, m, 0.5f, 1);
+    for (int64_t j = 0; j < n; j++) {
+        for (int64_t p = 0; p < depth; p++) {
+            half[j * depth + p] = ae_f32_to_bf16(w[j * depth + p]);
+            w[j * depth + p] = turned[p * ldw + j] = ae_bf16_to_f32(half[j * depth + p]);
+            wq[j * depth + p] = (int8_t)((j * 31 + p * 57) % 255 - 127);
+        }
+    }
+    for (int64_t p = 0; p < m * depth; p++) {
+        xq[p] = (int8_t)((p * 91) % 255 - 127);
+    }
+    const float *b = biased ? bias : NULL;
+    for (int way = 0; way < 4; way++) {
+        float *y = result();
+        switch (way) {
+        case 0:
+            k->stream_f32(m, n, depth, x, ldx, w, b, y, ldy);
+            break;
+        case 1:
+            k->stream_bf16(m, n, depth, x, ldx, half, b, y, ldy);
+            break;
+        case 2:
+            k->stream_columns_f32(m, n, depth, x, ldx, turned, ldw, b, y, ldy);
+            break;
+        default:
+            k->stream_i8(m, n, depth, xq, x_scale, wq, scale, b, y, ldy);
+        }
+        check_guards((m - 1) * ldy + n);
+        for (int64_t i = 0; i < m; i++) {
+            for (int64_t j = 0; j < n; j++) {
+                double want = 0;
+                for (int64_t p = 0; p < depth; p++) {
+                    want += way == 3 ? (double)xq[i * depth + p] * wq[j * depth + p]
+                                     : (double)x[i * ldx + p] * (double)w[j * depth + p];
+                }
+                want *= way == 3 ? (double)x_scale[i] * (double)scale[j] : 1;
+                want += biased ? (double)bias[j] : 0;
+                check_near(y[i * ldy + j], want, 1.5e-6 * sqrt((double)depth) + 3e-7 + 4e-7 * fabs(want), "stream", j);
+            }
+        }
+    }
+}
+
+static void streams(void)
+{
+    const int64_t n[] = {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 64, 70};
+    const int64_t depth[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 100, 511, 597};
+    for (int64_t m = 1; m <= AE_STREAM_ROWS; m++) {
+        for (int j = 0; j < (int)(sizeof n / sizeof n[0]); j++) {
+            for (int q = 0; q < (int)(sizeof depth / sizeof depth[0]); q++) {
+                check_stream(m, n[j], depth[q], (j + q) % 2 != 0);
+            }
+        }
+    }
+}
+
+static void bytes_of_a_row(void)
+{
+    static float x[MAX_N];
+    static int8_t q[MAX_N + 1];
+    static int32_t sums[MAX_N];
+    for (int i = 1; i < SIZES; i++) {
+        int64_t n = size_at(i);
+        fill(x, n, -3, 3);
+        x[n / 2] = -4;
+        q[n] = 99;
+        float scale = k->quantize_i8(x, q, n);
+        assert_true(scale == 4.0f / 127 && q[n / 2] == -127 && q[n] == 99);
+        for (int64_t j = 0; j < n; j++) {
+            assert_true(fabs((double)x[j] - (double)scale * q[j]) <= 0.5001 * (double)scale);
+            sums[j] = q[j] * 1000;
+        }
+        float *y = result();
+        k->scale_i32(sums, scale, x, NULL, y, n);
+        check_guards(n);
+        for (int64_t j = 0; j < n; j++) {
+            check_near(y[j], 1000.0 * q[j] * (double)scale * (double)x[j], 0.01, "scale_i32", j);
+        }
+        k->scale_i32(sums, 1, x, x, (float *)(void *)sums, n);
+        for (int64_t j = 0; j < n; j++) {
+            check_near(((float *)(void *)sums)[j], (1000.0 * q[j] + 1) * (double)x[j], 0.1, "scale_i32", j);
+        }
+    }
+    float odd[4] = {1, NAN, 2, 3}, tiny[2] = {1e-39f, -1e-38f}, zeros[3] = {0, -0.0f, 0};
+    assert_true(isnan(k->quantize_i8(odd, q, 4)) && q[0] == 0 && q[3] == 0);
+    odd[1] = -INFINITY;
+    assert_true(isnan(k->quantize_i8(odd, q, 4)) && q[0] == 0);
+    assert_true(k->quantize_i8(tiny, q, 2) == 0 && q[1] == 0);
+    assert_true(k->quantize_i8(zeros, q, 3) == 0 && q[1] == 0);
+}
+
 static void transposes(void)
 {
     static float x[100 * 110], y[100 * 110];
@@ -1252,6 +1354,8 @@ EACH_ISA(dropout)
 EACH_ISA(cells)
 EACH_ISA(products)
 EACH_ISA(transposes)
+EACH_ISA(streams)
+EACH_ISA(bytes_of_a_row)
 EACH_ISA(adam_steps)
 EACH_ISA(sgd_steps)
 EACH_ISA(sgd_first_step_ignores_the_buffer)
@@ -1281,6 +1385,8 @@ int main(void)
         cmocka_unit_test(each_cells),
         cmocka_unit_test(each_products),
         cmocka_unit_test(each_transposes),
+        cmocka_unit_test(each_streams),
+        cmocka_unit_test(each_bytes_of_a_row),
         cmocka_unit_test(each_adam_steps),
         cmocka_unit_test(each_sgd_steps),
         cmocka_unit_test(each_sgd_first_step_ignores_the_buffer),
