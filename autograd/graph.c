@@ -82,7 +82,11 @@ void ae_graph_begin(ae_graph *g, unsigned flags)
     g->depth = 0;
     g->frames[0] = (frame_record){.serial = ++g->serial, .first = 0, .file = "ae_graph_begin", .line = 0, .span = -1};
     g->draws = 0;
+    g->weight_bytes = 0;
     g->hooks = NULL;
+    if (g->precision == AE_I8 && g->recording) {
+        ae_fail(g, AE_E_UNSUPPORTED, "graph_begin: int8 has no gradients; set the precision f32 or bf16 for them");
+    }
 }
 
 unsigned ae_graph_flags(const ae_graph *g)
@@ -100,8 +104,8 @@ void ae_graph_random(ae_graph *g, uint64_t seed, uint64_t step, uint32_t round, 
 
 void ae_graph_precision(ae_graph *g, ae_dtype dtype)
 {
-    if (dtype != AE_F32 && dtype != AE_BF16) {
-        ae_fail(g, AE_E_DTYPE, "graph_precision: %s; a graph computes in f32 or bf16", ae_dtype_name(dtype));
+    if (dtype != AE_F32 && dtype != AE_BF16 && dtype != AE_I8) {
+        ae_fail(g, AE_E_DTYPE, "graph_precision: %s; a graph computes in f32, bf16 or i8", ae_dtype_name(dtype));
         return;
     }
     g->precision = dtype;
@@ -115,6 +119,11 @@ ae_dtype ae_graph_get_precision(const ae_graph *g)
 void ae_graph_sparse_gradients(ae_graph *g, bool on)
 {
     g->sparse = on;
+}
+
+int64_t ae_graph_weight_bytes(const ae_graph *g)
+{
+    return g->weight_bytes;
 }
 
 ae_pool *ae_graph_pool(const ae_graph *g)

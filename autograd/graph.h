@@ -44,7 +44,9 @@ AE_API unsigned ae_graph_flags(const ae_graph *g);
 AE_API void ae_graph_random(ae_graph *g, uint64_t seed, uint64_t step, uint32_t round, uint32_t rank);
 
 /* The dtype in which linear, matmul, attention, convolution and recurrent operations compute on f32 values: AE_F32
- * (default) or AE_BF16. Survives ae_graph_begin. */
+ * (default) or AE_BF16; or AE_I8, for which linear layers whose weight is a parameter of at least 64 x 64 multiply i8,
+ * summed in i32, and all else computes in f32. i8 has no gradients: ae_graph_begin with AE_GRAD is then an error.
+ * Survives ae_graph_begin. */
 AE_API void ae_graph_precision(ae_graph *g, ae_dtype dtype);
 AE_API ae_dtype ae_graph_get_precision(const ae_graph *g);
 
@@ -54,6 +56,10 @@ AE_API ae_dtype ae_graph_get_precision(const ae_graph *g);
  * the same result to the bit. A hook sees it whole. Off at first; survives ae_graph_begin. Without effect under
  * AE_HIGHER_ORDER and AE_ANOMALY. */
 AE_API void ae_graph_sparse_gradients(ae_graph *g, bool on);
+
+/* Bytes of weights, in the form in which they were read, of the linear layers computed without AE_GRAD since
+ * ae_graph_begin. */
+AE_API int64_t ae_graph_weight_bytes(const ae_graph *g);
 
 /* The pool behind the graph, for its byte counts. */
 AE_API ae_pool *ae_graph_pool(const ae_graph *g);

@@ -1,3 +1,4 @@
+#include "autograd/linear_inference.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 #include "tensor/gemm.h"
@@ -302,8 +303,9 @@ static ae_tensor *transposed(ae_graph *g, const ae_tensor *x)
 static int linear_forward(ae_call *c)
 {
     const linear_attr *a = c->attr;
-    ae_tensor *w = a->in_out ? c->in[1] : transposed(c->graph, c->in[1]);
-    return product(c, as_rows(c->graph, c->in[0]), w, c->out[0], c->in[2], false);
+    ae_tensor *x = as_rows(c->graph, c->in[0]);
+    const int status = ae_linear_infer(c, x, a->in_out, c->out[0]);
+    return status <= 0 ? status : product(c, x, ae_linear_weight(c, a->in_out), c->out[0], c->in[2], false);
 }
 
 /* The gradient of input i is a product: added to what reached it before (several users of one value, a tied weight), or

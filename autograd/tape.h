@@ -69,8 +69,9 @@ struct ae_graph {
     uint32_t round, rank;
     uint64_t draws;
     ae_dtype precision;
-    bool recompute; /* ae_segment checkpoints */
-    bool sparse;    /* ae_graph_sparse_gradients */
+    bool recompute;       /* ae_segment checkpoints */
+    bool sparse;          /* ae_graph_sparse_gradients */
+    int64_t weight_bytes; /* read by linear layers in this step */
 
     hook *hooks; /* of this step, in order of setting */
     ae_tensor bad;

@@ -6,7 +6,7 @@
 /* n dense f32 values as a product reads them in the graph's precision; lives in the current frame. */
 static const void *operand(ae_graph *g, const float *x, int64_t n, ae_dtype *dtype)
 {
-    *dtype = ae_graph_get_precision(g);
+    *dtype = ae_graph_get_precision(g) == AE_BF16 ? AE_BF16 : AE_F32;
     if (*dtype == AE_F32) {
         return x;
     }

@@ -1,4 +1,5 @@
 #include "nn/model.h"
+#include "autograd/packs.h"
 #include "autograd/tape.h"
 
 #include <stdarg.h>
@@ -18,7 +19,7 @@ typedef struct entry {
     bool is_buffer;
     bool waiting; /* for its first values: see ae_model_defer_init */
     ae_init init;
-    uint64_t version;
+    ae_packs packs; /* and the version of the values */
 } entry;
 
 typedef struct named {
@@ -68,6 +69,7 @@ static void entry_free(entry *p)
     if (!p) {
         return;
     }
+    ae_packs_destroy(&p->packs);
     ae_gradient_drop(&p->tensor);
     ae_storage_drop(p->tensor.storage);
     for (int i = 0; i < p->n_aliases; i++) {
@@ -261,7 +263,11 @@ static entry *add_entry(ae_model *m, const char *name, ae_dtype dtype, int ndim,
     entry *e = calloc(1, sizeof *e);
     ae_storage *s = ae_storage_new(NULL, (size_t)n * ae_dtype_size(dtype));
     char *full = full_name(m, name);
-    if (!e || !s || !full || push(m, e) != 0) {
+    bool locked = e && ae_packs_init(&e->packs) == 0;
+    if (!locked || !s || !full || push(m, e) != 0) {
+        if (locked) {
+            ae_packs_destroy(&e->packs);
+        }
         free(e);
         free(full);
         ae_storage_drop(s);
@@ -307,6 +313,7 @@ ae_tensor *ae_param(ae_model *m, const char *name, int ndim, const int64_t *shap
         fill_entry(m, e);
     }
     e->tensor.slot = &e->slot;
+    e->tensor.packs = &e->packs;
     return &e->tensor;
 }
 
@@ -321,7 +328,7 @@ int ae_model_fill(ae_model *m)
     for (int i = 0; i < m->count; i++) {
         if (m->entries[i]->waiting) {
             fill_entry(m, m->entries[i]);
-            m->entries[i]->version++;
+            m->entries[i]->packs.version++;
             filled++;
         }
     }
@@ -468,10 +475,28 @@ static entry *entry_of(const ae_tensor *parameter)
 
 void ae_param_touch(ae_tensor *parameter)
 {
-    entry_of(parameter)->version++;
+    entry_of(parameter)->packs.version++;
 }
 
 uint64_t ae_param_version(const ae_tensor *parameter)
 {
-    return entry_of(parameter)->version;
+    return entry_of(parameter)->packs.version;
+}
+
+/* ---- copies -------------------------------------------------------------------------------------------------------- */
+
+int64_t ae_model_pack_bytes(const ae_model *m)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < m->count; i++) {
+        bytes += ae_packs_bytes(&m->entries[i]->packs);
+    }
+    return (int64_t)bytes;
+}
+
+void ae_model_drop_packs(ae_model *m)
+{
+    for (int i = 0; i < m->count; i++) {
+        ae_packs_clear(&m->entries[i]->packs);
+    }
 }

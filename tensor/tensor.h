@@ -83,6 +83,7 @@ typedef struct ae_tensor {
     int depth;                         /* the frame it lives in; 0 is the graph itself */
     int died_line;                     /* where the frame was opened that took the storage back */
     const char *died_file;
+    struct ae_packs *packs; /* of a parameter: the copies that products read; NULL elsewhere */
 } ae_tensor;
 
 /* The number of elements; 1 for a scalar, 0 when any extent is 0. */

@@ -167,7 +167,7 @@ static void null_inputs(void **state)
     expect_bad(ae_empty(g, AE_F32, 2, (int64_t[]){2, -1}));
     expect_error(AE_E_SHAPE, "tensor: [2,-1] is no shape (8 axes at most, no negative extents)");
     ae_graph_precision(g, AE_F64);
-    expect_error(AE_E_DTYPE, "graph_precision: f64; a graph computes in f32 or bf16");
+    expect_error(AE_E_DTYPE, "graph_precision: f64; a graph computes in f32, bf16 or i8");
     ae_graph_free(NULL);
 }
 

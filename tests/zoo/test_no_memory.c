@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -156,15 +157,14 @@ static int generate_both_ways(ae_graph *g, const ae_decoder *d, const ae_tensor 
     return status;
 }
 
-static int generate(double *result, ae_err *e)
+static int generate_in(const char *text, ae_dtype precision, double *result, ae_err *e)
 {
-    static const char text[] = "{\"vocab_size\":11,\"n_embd\":8,\"n_layer\":1,\"n_head\":2,\"n_positions\":8}";
     const ae_zoo_model *row = ae_zoo_find("GPT2LMHeadModel");
     struct ae_gpt2 p = {0};
-    ae_json *config = ae_json_parse(text, sizeof text - 1, e);
+    ae_json *config = ae_json_parse(text, strlen(text), e);
     ae_model *m = ae_model_new(1);
     ae_graph *g = ae_graph_new();
-    ae_tensor *ids = ae_tensor_new(AE_I64, 2, (int64_t[]){2, 3}, e);
+    ae_tensor *ids = ae_tensor_new(AE_I64, 2, (int64_t[]){2, 5}, e);
     int status = -1;
     if (!config || !m || !g || !ids) {
         ae_err_set(e, AE_E_MEMORY, "no memory to begin");
@@ -174,6 +174,7 @@ static int generate(double *result, ae_err *e)
             ae_err_set(e, ae_model_error(m)->code, "%s", ae_model_error(m)->message);
         } else {
             ae_decoder d = row->decoder(&p);
+            ae_graph_precision(g, precision);
             status = generate_both_ways(g, &d, ids, result, e);
         }
     }
@@ -182,6 +183,25 @@ static int generate(double *result, ae_err *e)
     ae_model_free(m);
     ae_json_free(config);
     return status;
+}
+
+static int generate(double *result, ae_err *e)
+{
+    return generate_in("{\"vocab_size\":11,\"n_embd\":8,\"n_layer\":1,\"n_head\":2,\"n_positions\":8}", AE_F32, result,
+                       e);
+}
+
+/* Wide enough for copies of the weights, which are made on the way. */
+static const char wide[] = "{\"vocab_size\":64,\"n_embd\":64,\"n_layer\":1,\"n_head\":2,\"n_positions\":8}";
+
+static int generate_in_int8(double *result, ae_err *e)
+{
+    return generate_in(wide, AE_I8, result, e);
+}
+
+static int generate_in_bf16(double *result, ae_err *e)
+{
+    return generate_in(wide, AE_BF16, result, e);
 }
 
 /* ---- model files ----------------------------------------------------------------------------------------------------- */
@@ -293,6 +313,8 @@ static void generation(void **state)
 {
     (void)state;
     every_failure(generate);
+    every_failure(generate_in_int8);
+    every_failure(generate_in_bf16);
 }
 
 static void model_files(void **state)

@@ -1,0 +1,80 @@
+#include "autograd/linear_inference.h"
+#include "autograd/packs.h"
+#include "autograd/tape.h"
+
+enum {
+    LARGE_EXTENT = 64,        /* of both axes of a weight worth a copy: heads of few classes stay f32 */
+    STREAMED_NUMEL = 1 << 14, /* of a weight that is read from memory rather than from a cache */
+};
+
+static bool infers(const ae_call *c)
+{
+    return !(c->graph->flags & AE_GRAD) && c->in[0]->dtype == AE_F32;
+}
+
+static bool has_copies(const ae_tensor *weight)
+{
+    return weight->packs && weight->shape[0] >= LARGE_EXTENT && weight->shape[1] >= LARGE_EXTENT;
+}
+
+/* The weight in the form that m rows stream; 1 when they do not. */
+static int streamed_weight(const ae_call *c, int64_t m, bool in_out, ae_row_weight *w)
+{
+    ae_graph *g = c->graph;
+    const ae_tensor *t = c->in[1];
+    const int64_t out = t->shape[in_out ? 1 : 0];
+    const int64_t in = t->shape[in_out ? 0 : 1];
+    *w = (ae_row_weight){.dtype = g->precision};
+    const int64_t most = ae_row_weight_most_rows(w);
+    if (g->precision != AE_F32 && has_copies(t)) {
+        const bool fits = g->precision == AE_I8 || m <= most;
+        return fits ? ae_packs_rows(t, g->precision, in_out, m > most, w, &g->error) : 1;
+    }
+    *w = ae_row_weight_borrow(t->data, out, in, in_out);
+    const bool few = m <= ae_row_weight_most_rows(w) && g->precision != AE_BF16;
+    return few && out * in >= STREAMED_NUMEL && ae_is_contiguous(t) ? 0 : 1;
+}
+
+int ae_linear_infer(ae_call *c, ae_tensor *x, bool in_out, ae_tensor *y)
+{
+    ae_graph *g = c->graph;
+    const int64_t m = ae_ok(g) ? x->shape[0] : 0;
+    ae_row_weight w;
+    if (m == 0 || !infers(c) || ae_numel(c->in[1]) == 0) {
+        return ae_ok(g) ? 1 : -1;
+    }
+    const int status = streamed_weight(c, m, in_out, &w);
+    if (status != 0) {
+        return status;
+    }
+    const ae_tensor *bias = c->in[2] ? ae_dense(g, c->in[2]) : NULL;
+    const int64_t bytes = (int64_t)ae_row_weight_scratch(&w, m);
+    ae_tensor *scratch = bytes ? ae_empty(g, AE_U8, 1, &bytes) : NULL;
+    if (!ae_ok(g)) {
+        return -1;
+    }
+    const int64_t numel = w.out * w.in;
+    g->weight_bytes += numel * (int64_t)ae_dtype_size(w.dtype) + (w.scale ? w.out * (int64_t)sizeof *w.scale : 0);
+    return ae_row_weight_product(&w, m, x->data, x->strides[0], bias ? bias->data : NULL, y->data,
+                                 scratch ? scratch->data : NULL, &g->error);
+}
+
+ae_tensor *ae_linear_weight(ae_call *c, bool in_out)
+{
+    ae_graph *g = c->graph;
+    ae_tensor *t = c->in[1];
+    ae_row_weight w;
+    if (infers(c) && g->precision == AE_BF16 && has_copies(t)) {
+        if (ae_packs_rows(t, AE_BF16, in_out, false, &w, &g->error) != 0) {
+            return ae_bad(g);
+        }
+        t = ae_from_borrowed(g, AE_BF16, 2, (int64_t[]){w.out, w.in}, (void *)(uintptr_t)w.data);
+        in_out = false;
+    }
+    if (!(g->flags & AE_GRAD)) {
+        g->weight_bytes += ae_numel(t) * (int64_t)ae_dtype_size(t->dtype);
+    }
+    return in_out
+               ? t
+               : ae_view(g, t, 2, (int64_t[]){t->shape[1], t->shape[0]}, (int64_t[]){t->strides[1], t->strides[0]}, 0);
+}
