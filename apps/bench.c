@@ -1,7 +1,6 @@
 #include "apps/bench.h"
 #include "tensor/gemm.h"
 #include "tensor/kernels.h"
-#include "tensor/onednn.h"
 #include "zoo/composed.h"
 
 #include <math.h>
@@ -168,12 +167,6 @@ void ae_bench_model_free(ae_bench_model *b)
 
 /* ---- steps ------------------------------------------------------------------------------------------------------------ */
 
-ae_dtype ae_bench_precision(const char *text)
-{
-    bool bf16 = strcmp(text, "bf16") == 0 || (strcmp(text, "auto") == 0 && ae_onednn_has_bf16());
-    return bf16 ? AE_BF16 : AE_F32;
-}
-
 ae_optimizer *ae_bench_optimizer(const ae_bench_model *b, ae_err *e)
 {
     ae_optim_config c = ae_optim_defaults("adamw");
@@ -259,6 +252,8 @@ static ae_tensor *operand(int64_t n, ae_dtype precision, ae_err *e)
         float v = (float)((i * 7919) % 101 - 50) / 64.0f;
         if (precision == AE_BF16) {
             ((uint16_t *)t->data)[i] = ae_f32_to_bf16(v);
+        } else if (precision == AE_I8) {
+            ((int8_t *)t->data)[i] = (int8_t)(v * 64);
         } else {
             ((float *)t->data)[i] = v;
         }

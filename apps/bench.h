@@ -39,9 +39,6 @@ AE_API ae_optimizer *ae_bench_optimizer(const ae_bench_model *b, ae_err *e);
 AE_API int ae_bench_step(ae_bench_model *b, ae_graph *g, ae_optimizer *optimizer, int64_t step, bool packed,
                          double *loss, ae_err *e);
 
-/* What --precision auto|f32|bf16 means on this processor. */
-AE_API ae_dtype ae_bench_precision(const char *text);
-
 /* The median of n numbers, which are sorted in place; NaN for none. */
 AE_API double ae_median(double *values, int n);
 

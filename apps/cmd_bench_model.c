@@ -1,5 +1,6 @@
 #include "apps/bench.h"
 #include "apps/command_table.h"
+#include "apps/precision.h"
 #include "apps/profiling.h"
 #include "tensor/threads.h"
 
@@ -70,7 +71,7 @@ static int print_result(ae_run *run, const measurement *t, double gflops, double
     ae_json_set_int(o, "batch", t->batch);
     ae_json_set_int(o, "seq", t->seq);
     ae_json_set_int(o, "steps", t->steps);
-    ae_json_set_string(o, "precision", ae_dtype_name(t->precision));
+    ae_json_set_string(o, "precision", ae_precision_name(t->precision));
     ae_json_set_int(o, "threads", ae_threads());
     ae_json_set_int(o, "parameters", ae_model_numel(t->model.root));
     ae_json_set_double(rates, "best", tokens / best);
@@ -98,11 +99,11 @@ static int run_bench(ae_run *run, bool train)
     t->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : 32;
     t->seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : 128;
     t->steps = ae_options_int(o, "steps") > 0 ? (int)fmin((double)ae_options_int(o, "steps"), MAX_STEPS) : 3;
-    t->precision = ae_bench_precision(ae_options_text(o, "precision"));
     int status = -1;
     double flop = 0, gflops = 0;
     bool threads = ae_options_origin(o, "threads") == AE_ORIGIN_COMMAND;
-    if ((!threads || ae_set_threads((int)ae_options_int(o, "threads"), &run->error) == 0) &&
+    if (ae_precision_read(run, train, &t->precision) == 0 &&
+        (!threads || ae_set_threads((int)ae_options_int(o, "threads"), &run->error) == 0) &&
         ae_bench_model_new(&t->model, recipe, t->batch, t->seq, true, &run->error) == 0 &&
         run_steps(t, run->profile, &run->error) == 0) {
         gflops = ae_bench_matmul_rate(t->model.root, t->batch * t->seq, train, t->precision, &flop, &run->error);

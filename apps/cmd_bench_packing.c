@@ -1,6 +1,7 @@
 #include "apps/bench.h"
 #include "apps/bench_lines.h"
 #include "apps/command_table.h"
+#include "apps/precision.h"
 #include "apps/tokenizer_run.h"
 #include "datasets/permutation.h"
 #include "tensor/threads.h"
@@ -114,8 +115,10 @@ static int open_all(ae_run *run, packing_bench *p)
     p->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : 32;
     p->seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : 128;
     p->steps = ae_options_int(o, "steps") > 0 ? (int)fmin((double)ae_options_int(o, "steps"), MAX_STEPS) : STEPS;
-    if (!recipe || (ae_options_origin(o, "threads") == AE_ORIGIN_COMMAND &&
-                    ae_set_threads((int)ae_options_int(o, "threads"), e) != 0)) {
+    ae_dtype precision;
+    if (!recipe || ae_precision_read(run, true, &precision) != 0 ||
+        (ae_options_origin(o, "threads") == AE_ORIGIN_COMMAND &&
+         ae_set_threads((int)ae_options_int(o, "threads"), e) != 0)) {
         return -1;
     }
     p->tokenizer = ae_run_tokenizer(run, ae_options_text(o, "tokenizer"));
@@ -129,7 +132,7 @@ static int open_all(ae_run *run, packing_bench *p)
     if (!p->batch_lines || !p->graph || !p->optimizer) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for batches of %" PRId64, p->batch);
     }
-    ae_graph_precision(p->graph, ae_bench_precision(ae_options_text(o, "precision")));
+    ae_graph_precision(p->graph, precision);
     return 0;
 }
 

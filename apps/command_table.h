@@ -31,6 +31,7 @@
     ROW(parity)                                                                                                        \
     ROW(bench_train)                                                                                                   \
     ROW(bench_infer)                                                                                                   \
+    ROW(bench_generate)                                                                                                \
     ROW(bench_encode)                                                                                                  \
     ROW(bench_packing)                                                                                                 \
     ROW(bench_ops)                                                                                                     \

@@ -1,8 +1,8 @@
 #include "apps/model_use.h"
 
+#include "apps/precision.h"
 #include "apps/profiling.h"
 #include "apps/settings.h"
-#include "tensor/onednn.h"
 
 #include <string.h>
 
@@ -84,13 +84,15 @@ static int choose_length(ae_run *run, ae_use *use)
 
 static int make_graph(ae_run *run, ae_use *use)
 {
-    const char *precision = ae_options_has(run->options, "precision") ? ae_options_text(run->options, "precision") : "";
-    bool bf16 = strcmp(precision, "bf16") == 0 || (strcmp(precision, "auto") == 0 && ae_onednn_has_bf16());
+    ae_dtype precision;
+    if (ae_precision_read(run, false, &precision) != 0) {
+        return -1;
+    }
     use->graph = ae_graph_new();
     if (!use->graph) {
         return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a graph");
     }
-    ae_graph_precision(use->graph, bf16 ? AE_BF16 : AE_F32);
+    ae_graph_precision(use->graph, precision);
     ae_graph_profile(use->graph, run->profile);
     return 0;
 }

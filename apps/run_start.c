@@ -1,6 +1,7 @@
 #include "apps/run_start.h"
 
 #include "apps/optim_settings.h"
+#include "apps/precision.h"
 #include "apps/settings.h"
 #include "zoo/composed.h"
 
@@ -148,10 +149,12 @@ static int fit_seq(ae_run *run, const ae_run_start *s, const ae_bundle *d)
 int ae_run_choose(ae_run *run, ae_run_start *s, ae_bundle *d, const char *stage)
 {
     const char *model = ae_options_text(run->options, "model");
+    ae_dtype precision;
     memset(s, 0, sizeof *s);
     s->resume = ae_options_text(run->options, "resume");
     s->init = ae_options_text(run->options, "init");
-    if (ae_settings_read(run) != 0 || (s->resume && check_resume(run) != 0)) {
+    if (ae_settings_read(run) != 0 || ae_precision_read(run, true, &precision) != 0 ||
+        (s->resume && check_resume(run) != 0)) {
         return -1;
     }
     model = ae_options_text(run->options, "model");

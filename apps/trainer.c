@@ -2,8 +2,8 @@
 
 #include "apps/clock.h"
 #include "apps/loss_plot.h"
+#include "apps/precision.h"
 #include "apps/stop_signal.h"
-#include "tensor/onednn.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -207,15 +207,17 @@ static int make_parts(ae_loop *l)
 {
     ae_err *e = &l->run->error;
     const ae_options *o = l->run->options;
-    const char *precision = ae_options_text(o, "precision");
+    ae_dtype precision;
     double ema = ae_options_real(o, "ema");
+    if (ae_precision_read(l->run, true, &precision) != 0) {
+        return -1;
+    }
     l->graph = ae_graph_new();
     l->optimizer = ae_optim_from_options(l->run, l->t->bundle->model);
     if (!l->graph || !l->optimizer) {
         return e->code ? -1 : ae_err_set(e, AE_E_MEMORY, "no memory for training");
     }
-    bool bf16 = strcmp(precision, "bf16") == 0 || (strcmp(precision, "auto") == 0 && ae_onednn_has_bf16());
-    ae_graph_precision(l->graph, bf16 ? AE_BF16 : AE_F32);
+    ae_graph_precision(l->graph, precision);
     ae_graph_sparse_gradients(l->graph, true);
     if (ae_options_flag(o, "checkpoint-activations") &&
         ae_zoo_recompute(l->t->bundle->row, l->t->bundle->self, l->graph, e) != 0) {

@@ -2,6 +2,7 @@
 #include "apps/trainer_internal.h"
 
 #include "apps/clock.h"
+#include "apps/precision.h"
 #include "tensor/kernels.h"
 #include "tensor/threads.h"
 
@@ -111,11 +112,6 @@ int ae_loop_plan(ae_loop *l)
 
 /* ---- what it says ------------------------------------------------------------------------------------------------------------ */
 
-static const char *precision_name(const ae_loop *l)
-{
-    return ae_graph_get_precision(l->graph) == AE_BF16 ? "bf16" : "f32";
-}
-
 void ae_loop_introduce(const ae_loop *l)
 {
     const ae_training *t = l->t;
@@ -125,7 +121,7 @@ void ae_loop_introduce(const ae_loop *l)
         return;
     }
     fprintf(log, "aesop %s, %s, %d threads, %s, seed %llu\n", ae_version(), ae_kernels_name(), ae_threads(),
-            precision_name(l), (unsigned long long)t->seed);
+            ae_precision_name(ae_graph_get_precision(l->graph)), (unsigned long long)t->seed);
     fprintf(log, "%s: %.2f M parameters; weights, gradients and two moments of Adam take %.0f MiB\n",
             t->bundle->row->class_name, numel / 1e6, 4 * mib);
     fprintf(log, "%s: %lld examples of %.1f tokens; %lld steps of %lld x %lld (%.2f epochs)", t->train->objective,

@@ -255,7 +255,7 @@ static void test_completion(void **state)
     assert_non_null(strstr(out_text, " version completion help --help --version' -- "));
     assert_non_null(strstr(out_text, "calculate) options=\"$options --to-add --json --threads --help\" ;;&"));
     assert_non_null(strstr(out_text, "calculate) seconds=\"$seconds add\" ;;&"));
-    assert_non_null(strstr(out_text, "--precision) words='auto f32 bf16' ;;"));
+    assert_non_null(strstr(out_text, "--precision) words='auto f32 bf16 int8' ;;"));
     assert_int_equal(run(&program, "completion zsh"), AE_EXIT_DONE);
     assert_int_equal(strncmp(out_text, "#compdef mine\n", 14), 0);
     assert_int_equal(run(&program, "completion fish"), AE_EXIT_DONE);
