@@ -1,6 +1,7 @@
 #include "apps/bench.h"
 #include "apps/command_table.h"
 #include "apps/precision.h"
+#include "apps/profiling.h"
 #include "tensor/threads.h"
 
 #include <stdlib.h>

@@ -81,7 +81,7 @@ static const ae_app program = {.name = "mine", .commands = commands};
 
 /* ---- running it -------------------------------------------------------------------------------------------------- */
 
-enum { OUTPUT_MAX = 1 << 16, WORDS_MAX = 12 };
+enum { OUTPUT_MAX = 1 << 18, WORDS_MAX = 12 };
 
 static char out_text[OUTPUT_MAX], log_text[OUTPUT_MAX];
 
