@@ -1,6 +1,7 @@
 #include "apps/bench.h"
 #include "apps/bench_lines.h"
 #include "apps/command_table.h"
+#include "apps/precision.h"
 #include "apps/profiling.h"
 #include "tensor/threads.h"
 
@@ -112,7 +113,7 @@ static int print_result(ae_run *run, encode_bench *b)
     }
     ae_json *o = ae_json_new_object();
     ae_json_set_string(o, "model", ae_options_text(run->options, "model"));
-    ae_json_set_string(o, "precision", ae_dtype_name(ae_graph_get_precision(b->graph)));
+    ae_json_set_string(o, "precision", ae_precision_name(ae_graph_get_precision(b->graph)));
     ae_json_set_int(o, "threads", ae_threads());
     ae_json_set_int(o, "batch", b->batch);
     ae_json_set_int(o, "sequences", b->count);
@@ -130,7 +131,9 @@ static int open_all(ae_run *run, encode_bench *b)
     const ae_recipe *recipe = ae_recipe_find(ae_options_text(o, "model"), &run->error);
     b->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : BATCH;
     b->runs = ae_options_int(o, "runs") > 0 ? (int)ae_options_int(o, "runs") : RUNS;
-    if (!recipe || read_lengths(run, b) != 0 || ae_bench_model_build(&b->model, recipe, 0, &run->error) != 0) {
+    ae_dtype precision;
+    if (!recipe || ae_precision_read(run, false, &precision) != 0 || read_lengths(run, b) != 0 ||
+        ae_bench_model_build(&b->model, recipe, 0, &run->error) != 0) {
         return -1;
     }
     b->vocab = ae_json_int(b->model.config, "vocab_size", 50257, &run->error);
@@ -138,7 +141,7 @@ static int open_all(ae_run *run, encode_bench *b)
     if (!b->graph) {
         return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a graph");
     }
-    ae_graph_precision(b->graph, ae_bench_precision(ae_options_text(o, "precision")));
+    ae_graph_precision(b->graph, precision);
     ae_graph_profile(b->graph, run->profile);
     return 0;
 }

@@ -17,7 +17,7 @@ int ae_precision_read(ae_run *run, bool training, ae_dtype *precision)
         return ae_err_set(
             &run->error, AE_E_UNSUPPORTED,
             "--precision int8 has no gradients; train in f32 or bf16, and use int8 with the trained model: "
-            "predict, eval, embed, fill, generate, bench infer");
+            "predict, eval, embed, fill, generate, bench infer and encode");
     }
     if (strcmp(name, "int8") == 0) {
         *precision = AE_I8;

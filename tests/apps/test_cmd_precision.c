@@ -90,7 +90,7 @@ static void training_refuses_int8(void **state)
     (void)state;
     static const char message[] =
         "--precision int8 has no gradients; train in f32 or bf16, and use int8 with the trained "
-        "model: predict, eval, embed, fill, generate, bench infer";
+        "model: predict, eval, embed, fill, generate, bench infer and encode";
     expect_status(aesop(9, "finetune", "--init", "i_class.h5", "--train", "i_table.tsv", "--output", "i_out.h5",
                         "--precision", "int8"),
                   2);
