@@ -3,6 +3,7 @@
 #include "apps/instance_settings.h"
 #include "apps/language_evaluation.h"
 #include "apps/metrics.h"
+#include "apps/run_files.h"
 #include "apps/table_settings.h"
 #include "datasets/labelled.h"
 #include "tensor/hdf5_file.h"
@@ -179,19 +180,12 @@ static int eval_instances(evaluation *v, const char *path, ae_text_size size)
 /* Text becomes instances in a temporary file, cut and joined as for training. */
 static int eval_text(evaluation *v, const char *const *paths, int n)
 {
-    char path[256];
-    const char *folder = getenv("TMPDIR");
+    char path[AE_RUN_TEMPORARY];
     ae_build_report report = {0};
     ae_text_size size = {0};
-    if (snprintf(path, sizeof path, "%s/aesop-eval-XXXXXX.h5", folder ? folder : "/tmp") >= (int)sizeof path) {
-        return ae_err_set(&v->run->error, AE_E_VALUE, "the path of TMPDIR is too long");
+    if (ae_run_temporary("eval", path, &v->run->error) != 0) {
+        return -1;
     }
-    int file = mkstemps(path, 3);
-    if (file < 0) {
-        return ae_err_set(&v->run->error, AE_E_IO, "%s: no temporary file can be made there; TMPDIR names a folder",
-                          path);
-    }
-    close(file);
     ae_run *run = v->run;
     int status = strcmp(paths[0], "-") == 0 ? 0 : ae_text_size_of(run, paths, n, &size);
     status = status == 0 ? ae_instance_build(run, paths, n, v->use->bundle.tokenizer, v->use->objective, path, &report)

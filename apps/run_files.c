@@ -211,3 +211,17 @@ int ae_run_keep(ae_run_files *f, int64_t step, int64_t keep, ae_err *e)
     drop_old(f, keep);
     return 0;
 }
+
+int ae_run_temporary(const char *what, char path[AE_RUN_TEMPORARY], ae_err *e)
+{
+    const char *folder = getenv("TMPDIR");
+    if (snprintf(path, AE_RUN_TEMPORARY, "%s/aesop-%s-XXXXXX.h5", folder ? folder : "/tmp", what) >= AE_RUN_TEMPORARY) {
+        return ae_err_set(e, AE_E_VALUE, "the path of TMPDIR is too long");
+    }
+    int file = mkstemps(path, 3);
+    if (file < 0) {
+        return ae_err_set(e, AE_E_IO, "%s: no temporary file can be made there; TMPDIR names a folder", path);
+    }
+    close(file);
+    return 0;
+}

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-enum { AE_RUN_PATH = 4096 };
+enum { AE_RUN_PATH = 4096, AE_RUN_TEMPORARY = 256 };
 
 typedef struct ae_run_files {
     char last[AE_RUN_PATH]; /* RUN.h5 */
@@ -38,6 +38,10 @@ AE_API int ae_run_log(ae_run_files *f, ae_json *line, ae_err *e);
 
 /* Gives RUN.h5 the second name RUN.step-N.h5 (a hard link) and removes the oldest beyond `keep`. */
 AE_API int ae_run_keep(ae_run_files *f, int64_t step, int64_t keep, ae_err *e);
+
+/* Makes an empty file "aesop-WHAT-......h5" in the folder of TMPDIR (else /tmp), to be removed by the caller. Returns
+ * 0, or -1 and e. */
+AE_API int ae_run_temporary(const char *what, char path[AE_RUN_TEMPORARY], ae_err *e);
 
 #ifdef __cplusplus
 }

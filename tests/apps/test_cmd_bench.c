@@ -101,6 +101,46 @@ static void encoding_takes_lengths(void **state)
     assert_non_null(strstr(log_text, "did you mean bert-tiny"));
 }
 
+/* A row of building and four of reading for each objective; instances and padding agree with each other. */
+static void data_is_built_and_read(void **state)
+{
+    (void)state;
+    static const char vocab[] = AE_TEST_DIR "/golden/tok_bert_uncased/vocab.txt";
+    static const char text[] = AE_TEST_DIR "/../README.md";
+    assert_int_equal(
+        aesop(12, "bench", "data", "--tokenizer", vocab, "--runs", "1", "--batch", "4", "--seq", "32", "--json", text),
+        0);
+    int rows = 0;
+    double padding[5] = {0};
+    int64_t instances[5] = {0};
+    for (char *line = out_text; *line; line = strchr(line, '\n') + 1, rows++) {
+        ae_json *j = ae_json_parse(line, strcspn(line, "\n"), NULL);
+        assert_non_null(j);
+        assert_true(ae_json_double(j, "instances_per_s", 0, NULL) > 0 && ae_json_double(j, "mb_per_s", 0, NULL) > 0);
+        instances[rows % 5] = ae_json_int(j, "instances", 0, NULL);
+        padding[rows % 5] = ae_json_double(j, "padding", 0, NULL);
+        if (rows == 4) { /* mlm_nsp, whose lengths differ */
+            assert_int_equal(instances[1], instances[0]);
+            assert_true(instances[2] <= instances[0] && instances[2] > instances[0] - 4);
+            assert_true(padding[3] <= padding[2] && padding[4] == padding[3] && padding[2] > 0);
+        }
+        ae_json_free(j);
+    }
+    assert_int_equal(rows, 15);
+    assert_int_equal(aesop(9, "bench", "data", "--tokenizer", vocab, "--runs", "2", "--objective", "lm", text), 0);
+    assert_non_null(strstr(out_text, "lm       build "));
+    assert_non_null(strstr(out_text, "lm       the same, read ahead "));
+    assert_non_null(strstr(out_text, "peak memory "));
+    assert_int_equal(aesop(4, "bench", "data", "--tokenizer", vocab), 2);
+    assert_non_null(strstr(log_text, "which text? give FILE..."));
+    assert_int_equal(aesop(5, "bench", "data", "--tokenizer", vocab, "-"), 2);
+    assert_non_null(strstr(log_text, "the text is read several times; give files, not -"));
+    assert_int_equal(aesop(5, "bench", "data", "--objective", "classes", text), 2);
+    assert_non_null(strstr(log_text, "classes is learned from tables; mlm_nsp, mlm and lm are built from text"));
+    assert_int_equal(aesop(3, "bench", "data", text), 2);
+    assert_non_null(strstr(log_text, "--tokenizer"));
+}
+
 static void operations_print_a_row_each(void **state)
 {
     (void)state;
@@ -180,6 +220,7 @@ int main(void)
         cmocka_unit_test(recomputation_changes_no_number),
         cmocka_unit_test(inference_needs_no_optimizer),
         cmocka_unit_test(encoding_takes_lengths),
+        cmocka_unit_test(data_is_built_and_read),
         cmocka_unit_test(operations_print_a_row_each),
         cmocka_unit_test(tokenizers_print_a_row_for_each_number_of_threads),
         cmocka_unit_test(packing_is_compared_with_padding),
