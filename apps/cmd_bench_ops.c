@@ -2,12 +2,14 @@
 #include "apps/command_table.h"
 #include "tensor/threads.h"
 
-enum { REPEATS = 15 };
+enum { REPEATS = 15, WORD_REPEATS = 5, WORDS = 30522, PREDICTED = 8 };
 
-/* Operands of one measurement: x, y (rows,width), w (width,width) or (4 width,width), ids and vectors. */
+/* Operands of one measurement: x, y (rows,width), w (width,width) or (4 width,width), ids and vectors; for those of a
+ * vocabulary every eighth row, (predicted,width), the words' table (words,width) and a word for each row. */
 typedef struct operands {
-    int64_t batch, seq, rows, width, heads;
+    int64_t batch, seq, rows, width, heads, words, predicted;
     ae_tensor *x, *y, *square, *tall, *vector, *ids;
+    ae_tensor *states, *table, *word_ids;
 } operands;
 
 /* One row an operation: how it is called on the operands, and what it reads, writes and computes. */
@@ -16,6 +18,7 @@ typedef struct op_bench {
     ae_tensor *(*run)(ae_graph *g, const operands *o);
     double (*flop)(const operands *o); /* NULL: memory-bound; bytes are counted */
     int passes;                        /* times that rows * width values are read or written, forward */
+    bool vocabulary;                   /* works on states, table and word_ids, the others on the rest */
 } op_bench;
 
 static ae_tensor *run_linear(ae_graph *g, const operands *o)
@@ -86,6 +89,16 @@ static ae_tensor *run_cross_entropy(ae_graph *g, const operands *o)
     return ae_cross_entropy(g, o->x, o->ids, NULL);
 }
 
+static ae_tensor *run_words_whole(ae_graph *g, const operands *o)
+{
+    return ae_cross_entropy(g, ae_f_linear(g, o->states, o->table, NULL), o->word_ids, NULL);
+}
+
+static ae_tensor *run_words_by_blocks(ae_graph *g, const operands *o)
+{
+    return ae_linear_cross_entropy(g, o->states, o->table, NULL, o->word_ids, NULL);
+}
+
 static double linear_flop(const operands *o)
 {
     return 2.0 * (double)o->rows * (double)o->width * (double)o->width;
@@ -101,20 +114,33 @@ static double attention_flop(const operands *o)
     return 4.0 * (double)o->batch * (double)o->seq * (double)o->seq * (double)o->width;
 }
 
+static double words_flop(const operands *o)
+{
+    return 2.0 * (double)o->predicted * (double)o->width * (double)o->words;
+}
+
+/* Its forward takes both gradients too. */
+static double words_by_blocks_flop(const operands *o)
+{
+    return 3 * words_flop(o);
+}
+
 static const op_bench benches[] = {
-    {"linear (H,H)", run_linear, linear_flop, 0},
-    {"linear (4H,H)", run_linear_tall, tall_flop, 0},
-    {"attention", run_attention, attention_flop, 0},
-    {"layer_norm", run_layer_norm, NULL, 2},
-    {"softmax", run_softmax, NULL, 2},
-    {"gelu", run_gelu, NULL, 2},
-    {"tanh", run_tanh, NULL, 2},
-    {"add", run_add, NULL, 3},
-    {"mul", run_mul, NULL, 3},
-    {"dropout", run_dropout, NULL, 2},
-    {"sum over rows", run_sum, NULL, 1},
-    {"embedding", run_embedding, NULL, 2},
-    {"cross_entropy", run_cross_entropy, NULL, 1},
+    {"linear (H,H)", run_linear, linear_flop, 0, false},
+    {"linear (4H,H)", run_linear_tall, tall_flop, 0, false},
+    {"attention", run_attention, attention_flop, 0, false},
+    {"layer_norm", run_layer_norm, NULL, 2, false},
+    {"softmax", run_softmax, NULL, 2, false},
+    {"gelu", run_gelu, NULL, 2, false},
+    {"tanh", run_tanh, NULL, 2, false},
+    {"add", run_add, NULL, 3, false},
+    {"mul", run_mul, NULL, 3, false},
+    {"dropout", run_dropout, NULL, 2, false},
+    {"sum over rows", run_sum, NULL, 1, false},
+    {"embedding", run_embedding, NULL, 2, false},
+    {"cross_entropy", run_cross_entropy, NULL, 1, false},
+    {"linear, cross_entropy", run_words_whole, words_flop, 0, true},
+    {"linear_cross_entropy", run_words_by_blocks, words_by_blocks_flop, 0, true},
 };
 
 enum { BENCHES = sizeof benches / sizeof benches[0] };
@@ -125,10 +151,15 @@ static ae_tensor *normal(ae_graph *g, int64_t rows, int64_t width)
 }
 
 /* New operands in a new step; their making is not timed. */
-static void begin(ae_graph *g, operands *o)
+static void begin(ae_graph *g, operands *o, const op_bench *b)
 {
     ae_graph_begin(g, AE_TRAIN);
-    o->rows = o->batch * o->seq;
+    if (b->vocabulary) {
+        o->states = normal(g, o->predicted, o->width);
+        o->table = ae_requires_grad(g, ae_full(g, AE_F32, 2, (int64_t[]){o->words, o->width}, 0.01));
+        o->word_ids = ae_randint(g, 1, &o->predicted, 0, o->words);
+        return;
+    }
     o->x = normal(g, o->rows, o->width);
     o->y = normal(g, o->rows, o->width);
     o->square = normal(g, o->width, o->width);
@@ -140,8 +171,9 @@ static void begin(ae_graph *g, operands *o)
 static void measure(ae_graph *g, operands *o, const op_bench *b, double *forward, double *backward)
 {
     double f[REPEATS], r[REPEATS];
-    for (int i = 0; i < REPEATS && ae_ok(g); i++) {
-        begin(g, o);
+    int repeats = b->vocabulary ? WORD_REPEATS : REPEATS;
+    for (int i = 0; i < repeats && ae_ok(g); i++) {
+        begin(g, o, b);
         double start = ae_seconds();
         ae_tensor *y = b->run(g, o);
         f[i] = ae_seconds() - start;
@@ -150,8 +182,8 @@ static void measure(ae_graph *g, operands *o, const op_bench *b, double *forward
         ae_backward_from(g, &y, &dy, 1, 0);
         r[i] = ae_seconds() - start;
     }
-    *forward = ae_median(f, REPEATS);
-    *backward = ae_median(r, REPEATS);
+    *forward = ae_median(f, repeats);
+    *backward = ae_median(r, repeats);
 }
 
 static void print_row(ae_run *run, const op_bench *b, const operands *o, double forward, double backward)
@@ -159,7 +191,7 @@ static void print_row(ae_run *run, const op_bench *b, const operands *o, double 
     double bytes = 4.0 * b->passes * (double)(o->rows * o->width);
     double rate = (b->flop ? b->flop(o) : bytes) / forward * 1e-9;
     if (!run->json) {
-        fprintf(run->out, "%-16s %10.3f %10.3f %10.1f %s\n", b->name, forward * 1e3, backward * 1e3, rate,
+        fprintf(run->out, "%-21s %10.3f %10.3f %10.1f %s\n", b->name, forward * 1e3, backward * 1e3, rate,
                 b->flop ? "GFLOP/s" : "GB/s");
         return;
     }
@@ -177,6 +209,9 @@ static int run_bench_ops(ae_run *run)
     operands o = {.batch = ae_options_int(opt, "batch"), .seq = ae_options_int(opt, "seq"), .width = 768, .heads = 12};
     o.batch = o.batch > 0 ? o.batch : 32;
     o.seq = o.seq > 0 ? o.seq : 128;
+    o.rows = o.batch * o.seq;
+    o.predicted = (o.rows + PREDICTED - 1) / PREDICTED;
+    o.words = ae_options_int(opt, "vocab-size") > 0 ? ae_options_int(opt, "vocab-size") : WORDS;
     if (ae_options_origin(opt, "threads") == AE_ORIGIN_COMMAND &&
         ae_set_threads((int)ae_options_int(opt, "threads"), &run->error) != 0) {
         return -1;
@@ -186,7 +221,7 @@ static int run_bench_ops(ae_run *run)
         return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a graph");
     }
     if (!run->json) {
-        fprintf(run->out, "%-16s %10s %10s %10s\n", "operation", "forward ms", "backw. ms", "forward");
+        fprintf(run->out, "%-21s %10s %10s %10s\n", "operation", "forward ms", "backw. ms", "forward");
     }
     for (int i = 0; i < BENCHES && ae_ok(g); i++) {
         double forward, backward;
@@ -202,15 +237,17 @@ static int run_bench_ops(ae_run *run)
     return status;
 }
 
-static const char *const options[] = {"batch", "seq", "threads", "json", NULL};
+static const char *const options[] = {"batch", "seq", "threads", "vocab-size", "json", NULL};
 
 const ae_command ae_cmd_bench_ops = {
     .name = "bench ops",
     .summary = "measure single operations, forward and backward",
     .details =
         "Median times on BERT-base's width: batch x seq rows of 768 numbers, 12 heads. The rate of products counts "
-        "their operations, that of the others the bytes that the forward pass must read and write. At the end stands "
-        "what an operation on 8 x 8 numbers costs beside its kernel, recorded for backward.",
+        "their operations, that of the others the bytes that the forward pass must read and write. The loss over a "
+        "vocabulary (--vocab-size, 30522 words unless given) is that of every eighth row: with logits that are there "
+        "whole, and by blocks, whose forward takes the gradients too. At the end stands what an operation on 8 x 8 "
+        "numbers costs beside its kernel, recorded for backward.",
     .options = options,
     .run = run_bench_ops,
 };

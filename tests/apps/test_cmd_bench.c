@@ -144,9 +144,10 @@ static void data_is_built_and_read(void **state)
 static void operations_print_a_row_each(void **state)
 {
     (void)state;
-    assert_int_equal(aesop(7, "bench", "ops", "--batch", "1", "--seq", "8", "--json"), 0);
+    assert_int_equal(aesop(9, "bench", "ops", "--batch", "1", "--seq", "8", "--vocab-size", "50", "--json"), 0);
     assert_non_null(strstr(out_text, "\"op\":\"attention\""));
     assert_non_null(strstr(out_text, "\"op\":\"layer_norm\""));
+    assert_non_null(strstr(out_text, "\"op\":\"linear_cross_entropy\""));
     assert_non_null(strstr(out_text, "\"small_op\":\"add\",\"call_us\":"));
     const char *last = strstr(out_text, "{\"schema\":1,\"small_op\":\"matmul\"");
     assert_non_null(last);
@@ -155,7 +156,7 @@ static void operations_print_a_row_each(void **state)
     assert_true(kernel > 0 && call > 0);
     assert_true(fabs(call - kernel - ae_json_double(row, "overhead_us", 0, NULL)) < 1e-9);
     ae_json_free(row);
-    assert_int_equal(aesop(6, "bench", "ops", "--batch", "1", "--seq", "8"), 0);
+    assert_int_equal(aesop(8, "bench", "ops", "--batch", "1", "--seq", "8", "--vocab-size", "50"), 0);
     assert_non_null(strstr(out_text, "8 x 8, tape on      call us  kernel us   overhead\nadd "));
 }
 
