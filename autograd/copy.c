@@ -196,6 +196,9 @@ void ae_copy_strided(size_t size, int ndim, const int64_t *shape, void *dst, con
 
 void ae_copy_values(ae_tensor *dst, const ae_tensor *src)
 {
+    if (ae_dtype_is_float(src->dtype) && ae_kernels_dry()) {
+        return;
+    }
     ae_copy_strided(ae_dtype_size(src->dtype), src->ndim, src->shape, dst->data, dst->strides, src->data, src->strides);
 }
 

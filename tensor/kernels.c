@@ -1,5 +1,5 @@
 /* Which table of kernels is used: the processor is asked once, AESOP_ISA may lower the answer. */
-#include "tensor/kernels.h"
+#include "tensor/idle_kernels.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@ extern const ae_kernels ae_kernels_avx512;
 #endif
 
 /* A cache of what the processor and the environment say, not a state of the library: it would be found again the same.
- * Only tests move it. */
+ * Only tests and dry runs move it. */
 static const ae_kernels *_Atomic in_use;
 
 int ae_kernels_count(void)
@@ -79,4 +79,26 @@ const ae_kernels *ae_kernels_get(void)
 const char *ae_kernels_name(void)
 {
     return ae_kernels_get()->name;
+}
+
+/* ---- dry runs ------------------------------------------------------------------------------------------------------ */
+
+static const ae_kernels *_Atomic before_dry; /* NULL: no dry run is on */
+
+bool ae_kernels_dry(void)
+{
+    return atomic_load_explicit(&before_dry, memory_order_acquire) != NULL;
+}
+
+void ae_kernels_dry_run(bool on)
+{
+    const ae_kernels *before = atomic_load_explicit(&before_dry, memory_order_acquire);
+    if (on && !before) {
+        before = ae_kernels_get();
+        atomic_store_explicit(&in_use, ae_kernels_idle(before), memory_order_release);
+        atomic_store_explicit(&before_dry, before, memory_order_release);
+    } else if (!on && before) {
+        atomic_store_explicit(&in_use, before, memory_order_release);
+        atomic_store_explicit(&before_dry, NULL, memory_order_release);
+    }
 }

@@ -239,6 +239,12 @@ AE_API const char *ae_kernels_name(void);
  * when this build or processor has none of that name. */
 AE_API int ae_kernels_select(const char *name);
 
+/* While a dry run is on, in the whole process, products, copies and most kernels do nothing: a step takes the memory
+ * that it would take, and neither the time nor, as nothing is written to it, most of the memory's pages. Values are
+ * whatever lies there. For reports of memory; the table of before comes back with `on` false. */
+AE_API void ae_kernels_dry_run(bool on);
+AE_API bool ae_kernels_dry(void);
+
 /* The number of tables that this processor can run, worst first, and each of them (NULL outside 0..count-1). */
 AE_API int ae_kernels_count(void);
 AE_API const ae_kernels *ae_kernels_at(int i);

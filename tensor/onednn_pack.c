@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <stdlib.h>
 
+#include "tensor/kernels.h"
 #include "tensor/threads.h"
 
 ae_desc_ref ae_onednn_pack_desc(const ae_onednn_pack *pack)
@@ -112,7 +113,7 @@ static int reorder(const ae_onednn_pack *pack, void *plain, int64_t row, int64_t
 
 int ae_onednn_pack_fill(ae_onednn_pack *pack, const void *b, int64_t b_row, int64_t b_col, ae_err *e)
 {
-    return reorder(pack, (void *)(uintptr_t)b, b_row, b_col, true, e);
+    return ae_kernels_dry() ? 0 : reorder(pack, (void *)(uintptr_t)b, b_row, b_col, true, e);
 }
 
 int ae_onednn_pack_read(const ae_onednn_pack *pack, void *b, ae_err *e)

@@ -20,7 +20,8 @@ enum {
     HUGE_PAGE = 2 << 20,
     STEPS = 8, /* classes between two powers of two: at most 1/8 of a block is wasted */
     CLASSES = 64 * STEPS,
-    BORROW_FROM = 64 << 10
+    BORROW_FROM = 64 << 10,
+    ROWS = 512 /* of an account; what comes later is counted in the last one */
 };
 
 struct ae_storage {
@@ -30,6 +31,7 @@ struct ae_storage {
     size_t capacity; /* as got from the system */
     ae_pool *pool;   /* NULL: plain memory or somebody else's */
     int size_class;
+    int row; /* of the pool's account */
     void (*release)(void *arg);
     void *arg;
     bool foreign;
@@ -37,7 +39,15 @@ struct ae_storage {
     struct ae_storage *next; /* in the pool's list of waiting blocks */
 };
 
+/* The account: rows are found by the address of the operation's name, which is a constant. */
+typedef struct account {
+    ae_memory_row rows[ROWS];
+    int count;
+    const char *operation; /* of what is made now */
+} account;
+
 struct ae_pool {
+    account *account;     /* NULL: none is kept */
     pthread_mutex_t lock; /* storages of parameters' gradients may be dropped by another thread */
     ae_storage *waiting[CLASSES];
     ae_pool_stats stats;
@@ -101,6 +111,7 @@ static void destroy(ae_pool *pool)
 {
     release_waiting(pool);
     pthread_mutex_destroy(&pool->lock);
+    free(pool->account);
     free(pool);
 }
 
@@ -159,7 +170,105 @@ static ae_storage *fresh_storage(size_t capacity)
     return s;
 }
 
-/* Takes a waiting block of the class or asks the system; the lock is held. */
+/* ---- the account --------------------------------------------------------------------------------------------------- */
+
+int ae_pool_account(ae_pool *pool)
+{
+    account *a = pool->account ? NULL : calloc(1, sizeof *a);
+    if (a) {
+        a->operation = "";
+        pool->account = a;
+    }
+    return pool->account ? 0 : -1;
+}
+
+bool ae_pool_accounts(const ae_pool *pool)
+{
+    return pool->account != NULL;
+}
+
+int ae_pool_rows(const ae_pool *pool)
+{
+    return pool->account ? pool->account->count : 0;
+}
+
+ae_memory_row ae_pool_row(const ae_pool *pool, int i)
+{
+    return i >= 0 && i < ae_pool_rows(pool) ? pool->account->rows[i] : (ae_memory_row){.what = ""};
+}
+
+const char *ae_memory_kind_name(ae_memory_kind kind)
+{
+    static const char *const names[] = {"working", "saved", "gradients"};
+    return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "?";
+}
+
+const char *ae_pool_label(ae_pool *pool, const char *operation)
+{
+    const char *last = pool->account ? pool->account->operation : "";
+    if (pool->account) {
+        pool->account->operation = operation;
+    }
+    return last;
+}
+
+static int row_of(account *a, ae_memory_kind kind, const char *operation)
+{
+    for (int i = 0; i < a->count; i++) {
+        if (a->rows[i].kind == kind && a->rows[i].what == operation) {
+            return i;
+        }
+    }
+    if (a->count < ROWS) {
+        a->rows[a->count++] = (ae_memory_row){.kind = kind, .what = operation};
+    }
+    return a->count - 1;
+}
+
+/* Every row as it is now becomes the account of the peak. */
+static void note_peak(account *a)
+{
+    for (int i = 0; i < a->count; i++) {
+        a->rows[i].at_peak = a->rows[i].held;
+    }
+}
+
+static void enter(ae_pool *pool, ae_storage *s, ae_memory_kind kind, const char *operation)
+{
+    if (pool->account) {
+        s->row = row_of(pool->account, kind, operation);
+        pool->account->rows[s->row].held += (int64_t)s->bytes;
+        if (pool->stats.held == pool->stats.peak) {
+            note_peak(pool->account);
+        }
+    }
+}
+
+static void leave(ae_pool *pool, const ae_storage *s)
+{
+    if (pool->account) {
+        pool->account->rows[s->row].held -= (int64_t)s->bytes;
+    }
+}
+
+void ae_storage_label(ae_storage *s, ae_memory_kind kind, const char *operation)
+{
+    ae_pool *pool = s->pool;
+    if (pool && pool->account) {
+        pthread_mutex_lock(&pool->lock);
+        leave(pool, s);
+        enter(pool, s, kind, operation);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}
+
+ae_memory_kind ae_storage_kind(const ae_storage *s)
+{
+    return s->pool ? ae_pool_row(s->pool, s->row).kind : AE_MEMORY_WORKING;
+}
+
+/* ---- blocks -------------------------------------------------------------------------------------------------------- */
+
 /* A waiting block of the class, or for large ones of a class up to twice as large: batches of changing lengths would
  * otherwise leave a set of blocks in every class. */
 static ae_storage *waiting_block(ae_pool *pool, int class, size_t capacity)
@@ -208,12 +317,14 @@ ae_storage *ae_storage_new(ae_pool *pool, size_t bytes)
         pthread_mutex_lock(&pool->lock);
         s = take_block(pool, class, capacity);
         if (s) {
+            s->bytes = bytes;
             pool->storages++;
             pool->stats.held += (int64_t)bytes;
             pool->stats.made += (int64_t)bytes;
             if (pool->stats.held > pool->stats.peak) {
                 pool->stats.peak = pool->stats.held;
             }
+            enter(pool, s, AE_MEMORY_WORKING, pool->account ? pool->account->operation : "");
         }
         pthread_mutex_unlock(&pool->lock);
     } else {
@@ -251,6 +362,7 @@ void ae_storage_hold(ae_storage *s)
 static void give_back(ae_pool *pool, ae_storage *s)
 {
     pthread_mutex_lock(&pool->lock);
+    leave(pool, s);
     pool->stats.held -= (int64_t)s->bytes;
     pool->storages--;
     s->next = pool->waiting[s->size_class];

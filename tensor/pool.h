@@ -29,6 +29,32 @@ AE_API void ae_pool_free(ae_pool *pool);
 AE_API ae_pool_stats ae_pool_get_stats(const ae_pool *pool);
 AE_API void ae_pool_reset_peak(ae_pool *pool);
 
+/* What a storage of a pool is held for, when the pool accounts for it. */
+typedef enum ae_memory_kind {
+    AE_MEMORY_WORKING,  /* results and workspaces on their way */
+    AE_MEMORY_SAVED,    /* for backward */
+    AE_MEMORY_GRADIENTS /* of parameters */
+} ae_memory_kind;
+
+/* One line of a pool's account: the bytes of a kind that belong to an operation. */
+typedef struct ae_memory_row {
+    ae_memory_kind kind;
+    const char *what; /* an operation's name, or "" */
+    int64_t held;     /* now */
+    int64_t at_peak;  /* when the pool held most */
+} ae_memory_row;
+
+/* Makes an empty pool keep an account by kind and operation from now on; returns 0, or -1 without memory. A graph
+ * labels what its operations make once this is on; without it nothing is counted but ae_pool_stats. */
+AE_API int ae_pool_account(ae_pool *pool);
+AE_API int ae_pool_rows(const ae_pool *pool);                    /* lines of the account; 0 without one */
+AE_API ae_memory_row ae_pool_row(const ae_pool *pool, int i);    /* all zeros outside 0..rows-1 */
+AE_API const char *ae_memory_kind_name(ae_memory_kind kind);     /* "working", "saved", "gradients"; "?" outside */
+bool ae_pool_accounts(const ae_pool *pool);                      /* whether it keeps one */
+const char *ae_pool_label(ae_pool *pool, const char *operation); /* of storages made from now on; returns the last */
+void ae_storage_label(ae_storage *s, ae_memory_kind kind, const char *operation); /* in the place of its label */
+ae_memory_kind ae_storage_kind(const ae_storage *s);
+
 /* Gives the waiting blocks back to the system. */
 AE_API void ae_pool_trim(ae_pool *pool);
 

@@ -73,12 +73,65 @@ static void small_wants_get_small_blocks(void **state)
     ae_pool_free(pool);
 }
 
+static ae_memory_row row_of(const ae_pool *pool, ae_memory_kind kind, const char *what)
+{
+    ae_memory_row none = {0};
+    for (int i = 0; i < ae_pool_rows(pool); i++) {
+        ae_memory_row row = ae_pool_row(pool, i);
+        if (row.kind == kind && strcmp(row.what, what) == 0) {
+            return row;
+        }
+    }
+    return none;
+}
+
+/* Storages belong to the operation that ran when they were made until they get another label; at the peak the account
+ * stands still. */
+static void an_account_says_what_the_peak_was_made_of(void **state)
+{
+    (void)state;
+    ae_pool *pool = ae_pool_new();
+    assert_string_equal(ae_pool_label(pool, "add"), "");
+    assert_false(ae_pool_accounts(pool));
+    assert_int_equal(ae_pool_rows(pool), 0);
+    assert_int_equal(ae_pool_account(pool), 0);
+    assert_int_equal(ae_pool_account(pool), 0); /* is on already */
+    assert_true(ae_pool_accounts(pool));
+    ae_pool_label(pool, "add");
+    ae_storage *a = ae_storage_new(pool, 1000), *b = ae_storage_new(pool, 500);
+    assert_string_equal(ae_pool_label(pool, "mul"), "add");
+    ae_storage *c = ae_storage_new(pool, 70);
+    ae_storage_label(a, AE_MEMORY_SAVED, "mul");
+    assert_int_equal(ae_storage_kind(a), AE_MEMORY_SAVED);
+    assert_int_equal(ae_storage_kind(b), AE_MEMORY_WORKING);
+    ae_storage_drop(b);
+    ae_storage *d = ae_storage_new(pool, 20);
+    assert_int_equal(row_of(pool, AE_MEMORY_SAVED, "mul").held, 1000);
+    assert_int_equal(row_of(pool, AE_MEMORY_WORKING, "add").held, 0);
+    assert_int_equal(row_of(pool, AE_MEMORY_WORKING, "mul").held, 90);
+    assert_int_equal(row_of(pool, AE_MEMORY_SAVED, "mul").at_peak, 1000); /* labelled while the pool was at its peak */
+    assert_int_equal(row_of(pool, AE_MEMORY_WORKING, "add").at_peak, 500);
+    assert_int_equal(row_of(pool, AE_MEMORY_WORKING, "mul").at_peak, 70);
+    assert_string_equal(ae_pool_row(pool, -1).what, "");
+    assert_string_equal(ae_memory_kind_name(AE_MEMORY_GRADIENTS), "gradients");
+    assert_string_equal(ae_memory_kind_name((ae_memory_kind)9), "?");
+    ae_storage_drop(a);
+    ae_storage_drop(c);
+    ae_storage_drop(d);
+    ae_storage *plain = ae_storage_new(NULL, 8);
+    ae_storage_label(plain, AE_MEMORY_SAVED, "mul"); /* of no pool: nothing happens */
+    assert_int_equal(ae_storage_kind(plain), AE_MEMORY_WORKING);
+    ae_storage_drop(plain);
+    ae_pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_steps_ask_the_system_once),
         cmocka_unit_test(changing_lengths_share_blocks),
         cmocka_unit_test(small_wants_get_small_blocks),
+        cmocka_unit_test(an_account_says_what_the_peak_was_made_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
