@@ -15,6 +15,11 @@ extern "C" {
     "optimizer", "lr", "schedule", "warmup", "end-scale", "beta1", "beta2", "eps", "weight-decay", "clip", "freeze",   \
         "layer-decay"
 
+/* Why --update-in-backward cannot be had; the values are those of --clip and --accumulate. */
+#define AE_EARLY_NO_CLIP "--update-in-backward: --clip %g needs the gradients of all parameters at once; give --clip 0"
+#define AE_EARLY_NO_ROUNDS                                                                                             \
+    "--update-in-backward: --accumulate %lld keeps gradients from batch to batch; give --accumulate 1"
+
 /* Freezes what --freeze names and makes the optimizer. NULL and run->error: a pattern that names nothing, an unknown
  * rule, a bad number. */
 AE_API ae_optimizer *ae_optim_from_options(ae_run *run, ae_model *m);

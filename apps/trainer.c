@@ -230,6 +230,21 @@ static int make_parts(ae_loop *l)
     return e->code || (l->t->resume && ae_loop_load(l) != 0) ? -1 : 0;
 }
 
+/* --update-in-backward sees one gradient at a time. */
+static int check_early(ae_loop *l)
+{
+    double clip = ae_options_real(l->run->options, "clip");
+    int64_t rounds = ae_options_int(l->run->options, "accumulate");
+    l->early = ae_options_flag(l->run->options, "update-in-backward");
+    if (l->early && clip > 0) {
+        return ae_err_set(&l->run->error, AE_E_VALUE, AE_EARLY_NO_CLIP, clip);
+    }
+    if (l->early && rounds > 1) {
+        return ae_err_set(&l->run->error, AE_E_VALUE, AE_EARLY_NO_ROUNDS, (long long)rounds);
+    }
+    return 0;
+}
+
 static int make_batches(ae_loop *l)
 {
     int64_t batch = ae_options_int(l->run->options, "batch");
@@ -263,7 +278,7 @@ static int train(ae_loop *l)
 {
     ae_training *t = l->t;
     bool resume = t->resume != NULL, dry = ae_options_flag(l->run->options, "dry-run");
-    if (make_parts(l) != 0 || make_batches(l) != 0 || ae_loop_plan(l) != 0) {
+    if (check_early(l) != 0 || make_parts(l) != 0 || make_batches(l) != 0 || ae_loop_plan(l) != 0) {
         return -1;
     }
     ae_loop_introduce(l);

@@ -15,7 +15,7 @@ extern "C" {
 #define AE_TRAIN_OPTIONS                                                                                               \
     AE_OPTIM_OPTIONS, AE_BUDGET_OPTIONS, "accumulate", "batch", "checkpoint-activations", "dry-run", "ema",            \
         "eval-every", "force", "keep", "log-every", "metric", "output", "patience", "plot", "precision", "profile",    \
-        "progress", "quiet", "random-windows", "save-every", "seed", "threads", "verbose"
+        "progress", "quiet", "random-windows", "save-every", "seed", "threads", "update-in-backward", "verbose"
 
 /* Where a run stands when a hook is called. */
 typedef struct ae_moment {

@@ -19,6 +19,9 @@ typedef struct ae_loop {
     ae_schedule schedule;
     ae_run_files files;
     ae_progress progress;
+    bool early;    /* --update-in-backward */
+    bool updating; /* the backward that runs is to update */
+    bool updated;  /* and has done so */
     int64_t rounds, eval_every, save_every;
     int64_t bad;     /* evaluations in a row without a new best */
     int64_t tokens;  /* seen so far */

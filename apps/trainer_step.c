@@ -30,6 +30,17 @@ static int fetch(ae_loop *l, int64_t step, ae_tensors **batches, double *weights
     return 0;
 }
 
+/* Backward, with the update inside it where that was asked for. A loss that is not finite updates nothing: the caller
+ * ends the run. */
+static int differentiate(ae_loop *l, ae_tensor *y, double loss)
+{
+    if (!l->updating) {
+        return ae_backward(l->graph, y, 0);
+    }
+    l->updated = true;
+    return isfinite(loss) ? ae_optimizer_backward(l->optimizer, l->graph, y, l->lr) : 0;
+}
+
 /* Adds one round's gradients, weighted so that rounds give what one large batch would. */
 static int add_round(ae_loop *l, int64_t step, int64_t round, const ae_tensors *batch, double weight, double *loss)
 {
@@ -47,7 +58,7 @@ static int add_round(ae_loop *l, int64_t step, int64_t round, const ae_tensors *
     } else {
         *loss += weight * ae_item(y);
         y = l->rounds > 1 ? ae_scale(g, y, weight) : y;
-        status = ae_backward(g, y, 0) == 0 ? 0 : graph_error(l);
+        status = differentiate(l, y, *loss) == 0 ? 0 : graph_error(l);
     }
     ae_tensors_free(outputs);
     return status;
@@ -93,7 +104,12 @@ int ae_loop_not_finite(ae_loop *l, const char *what)
 
 static int run_step(ae_loop *l, double *loss)
 {
-    if (ae_loop_backward(l, l->t->step, loss) != 0) {
+    l->lr = ae_schedule_rate(&l->schedule, l->t->step);
+    l->updating = l->early;
+    l->updated = false;
+    int status = ae_loop_backward(l, l->t->step, loss);
+    l->updating = false;
+    if (status != 0) {
         ae_model_zero_grad(l->t->bundle->model);
         return l->run->error.code == AE_E_NONFINITE ? ae_loop_not_finite(l, l->run->error.message) : -1;
     }
@@ -101,8 +117,7 @@ static int run_step(ae_loop *l, double *loss)
         ae_model_zero_grad(l->t->bundle->model);
         return ae_loop_not_finite(l, "the loss is not finite");
     }
-    l->lr = ae_schedule_rate(&l->schedule, l->t->step);
-    if (ae_optimizer_step(l->optimizer, l->graph, l->lr) != 0) {
+    if (!l->updated && ae_optimizer_step(l->optimizer, l->graph, l->lr) != 0) {
         const ae_err *e = ae_graph_error(l->graph);
         return e->code == AE_E_NONFINITE ? ae_loop_not_finite(l, e->message) : graph_error(l);
     }

@@ -258,6 +258,28 @@ static void drop_extras(ae_call *c)
     }
 }
 
+/* In the pool's account, what the tape holds belongs to the operation that saved it first. */
+static void label_saved(const ae_graph *g, const ae_tensor *alias, const char *operation)
+{
+    ae_storage *s = alias ? alias->storage : NULL;
+    if (s && ae_storage_pool(s) == g->pool && ae_storage_kind(s) == AE_MEMORY_WORKING) {
+        ae_storage_label(s, AE_MEMORY_SAVED, operation);
+    }
+}
+
+static void label_call(const ae_graph *g, const ae_call *node)
+{
+    for (int i = 0; i < node->n_in; i++) {
+        label_saved(g, node->in[i], node->op->name);
+    }
+    for (int i = 0; i < node->n_out; i++) {
+        label_saved(g, node->out[i], node->op->name);
+    }
+    for (int i = 0; i < AE_MAX_EXTRA; i++) {
+        label_saved(g, node->extra[i], node->op->name);
+    }
+}
+
 /* Fills node, a copy of c on the arena, with aliases of what the vjp needs, and makes the outputs' slots. */
 static void save(const ae_call *c, ae_call *node)
 {
@@ -305,6 +327,9 @@ int ae_record(ae_call *c)
     if (g->profile) {
         ae_span_saved(g, node);
     }
+    if (ae_pool_accounts(g->pool)) {
+        label_call(g, node);
+    }
     return 0;
 }
 
@@ -314,6 +339,9 @@ static bool find_needs(ae_call *c)
     for (int i = 0; i < c->n_in; i++) {
         c->need[i] = c->in[i] && c->in[i]->slot;
         any = any || c->need[i];
+        if (c->need[i] && c->graph->reached) {
+            ae_reach(c->graph, c->in[i]);
+        }
     }
     return any;
 }
@@ -329,7 +357,9 @@ static int run(ae_call *c)
     if (c->op->flags & AE_OP_RANDOM) {
         c->draw = ae_draw(g);
     }
+    const char *outer = ae_pool_label(g->pool, c->op->name);
     int status = compute(c);
+    ae_pool_label(g->pool, outer);
     if (status == AE_DECLINE) {
         return decompose(c);
     }

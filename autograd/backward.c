@@ -115,6 +115,9 @@ static int deliver_to_parameter(ae_graph *g, ae_slot *slot)
     } else {
         p->grad = lasting(g, slot->grad, &g->error);
     }
+    if (p->grad) {
+        ae_storage_label(p->grad->storage, AE_MEMORY_GRADIENTS, "");
+    }
     return ae_ok(g) ? 0 : -1;
 }
 
@@ -196,7 +199,6 @@ typedef struct backward_run {
     int top;                   /* calls [floor, top) are run */
     ae_slot *leaves;           /* reached by this run and those inside it; kept in the root */
     bool create_graph;
-    bool defer; /* a segment may reach any leaf again: none is complete before the end */
 } run;
 
 static void drop_grad(ae_slot *slot)
@@ -254,7 +256,7 @@ static int mark_wanted(run *b)
         if (mark_leaves(b, c) != 0) {
             return -1;
         }
-        c->wanted = (c->op->flags & AE_OP_SEGMENT) != 0;
+        c->wanted = false;
         for (int k = 0; k < c->n_in; k++) {
             c->need[k] = c->in[k] && c->in[k]->slot && c->in[k]->slot->wanted;
             c->wanted = c->wanted || c->need[k];
@@ -283,7 +285,6 @@ static void count_uses(run *b)
     for (int i = b->top - 1; i >= b->request->floor; i--) {
         ae_call *c = b->g->tape[i];
         bool reached = false;
-        b->defer = b->defer || (c->op->flags & AE_OP_SEGMENT);
         for (int k = 0; k < c->n_out; k++) {
             reached = reached || (c->out[k]->slot && c->out[k]->slot->uses > 0);
         }
@@ -301,7 +302,7 @@ static void count_uses(run *b)
 static int complete(run *b, ae_slot *slot)
 {
     ae_graph *g = b->g;
-    if ((!slot->grad && !slot->rows) || (!slot->node && b->root->defer)) {
+    if (!slot->grad && !slot->rows) {
         return 0;
     }
     if (run_hooks(g, slot) != 0) {
@@ -352,6 +353,9 @@ static int contribute(run *b, const ae_tensor *input, ae_tensor *grad)
             ae_accumulate(b->g, &slot->grad, grad, b->create_graph) != 0) {
             return -1;
         }
+    }
+    if (slot->parameter && slot->grad) {
+        ae_storage_label(slot->grad->storage, AE_MEMORY_GRADIENTS, "");
     }
     slot->uses--;
     return 0;
@@ -435,7 +439,9 @@ static int differentiate(run *b, ae_call *c, ae_tensor *const *gout)
     ae_graph *g = b->g;
     ae_frame f = ae_frame_open(g);
     ae_tensor **gin = ae_arena(g, (size_t)c->n_in * sizeof *gin);
+    const char *outer = ae_pool_label(g->pool, c->op->name);
     int status = gin ? run_vjp(g, c, gout, gin) : -1;
+    ae_pool_label(g->pool, outer);
     for (int k = 0; k < c->n_in && status == 0; k++) {
         if (c->need[k]) {
             status = contribute(b, c->in[k], gin[k]);
@@ -522,20 +528,6 @@ static void clear_slots(run *b)
     }
 }
 
-/* The deferred leaves, once nothing more can reach them. */
-static int complete_deferred(run *b)
-{
-    if (b->root != b || !b->defer) {
-        return 0;
-    }
-    b->defer = false;
-    int status = 0;
-    for (ae_slot *slot = b->leaves; slot && status == 0; slot = slot->next) {
-        status = slot->node ? 0 : complete(b, slot);
-    }
-    return status;
-}
-
 static ae_tensor *ones_for(ae_graph *g, const ae_tensor *y)
 {
     if (ae_numel(y) != 1) {
@@ -599,7 +591,7 @@ static int run_calls(run *b)
     for (int i = b->top - 1; i >= r->floor && status == 0; i--) {
         status = step_back(b, b->g->tape[i]);
     }
-    return status == 0 ? complete_deferred(b) : status;
+    return status;
 }
 
 /* Differentiates r->outputs over the calls [floor, end of tape). */

@@ -25,7 +25,37 @@ typedef struct segment {
     ae_segment_fn fn;
     void *self;
     counters before;
+    int n; /* inputs; the call has more of them: the leaves that the first run met, which are complete after it */
 } segment;
+
+struct reached {
+    ae_tensor **list;
+    int count, capacity;
+};
+
+void ae_reach(ae_graph *g, ae_tensor *t)
+{
+    struct reached *r = g->reached;
+    for (int i = 0; i < r->count; i++) {
+        if (r->list[i]->slot == t->slot) {
+            return;
+        }
+    }
+    if (t->slot->node) {
+        return;
+    }
+    if (r->count == r->capacity) {
+        int capacity = r->capacity ? 2 * r->capacity : 32;
+        ae_tensor **list = ae_arena(g, (size_t)capacity * sizeof *list);
+        if (!list) {
+            return;
+        }
+        memcpy(list, r->list, (size_t)r->count * sizeof *list);
+        r->list = list;
+        r->capacity = capacity;
+    }
+    r->list[r->count++] = t;
+}
 
 /* The leaves that the run inside asks for: all of them in backward; in ae_grad the outer targets and the inputs. */
 static ae_tensor **targets(ae_graph *g, const ae_call *c, ae_tensor **in, int *n)
@@ -34,11 +64,12 @@ static ae_tensor **targets(ae_graph *g, const ae_call *c, ae_tensor **in, int *n
     if (!outer || !outer->xs) {
         return NULL;
     }
-    ae_tensor **xs = ae_arena(g, (size_t)(outer->n_xs + c->n_in) * sizeof *xs);
+    const segment *s = c->attr;
+    ae_tensor **xs = ae_arena(g, (size_t)(outer->n_xs + s->n) * sizeof *xs);
     for (*n = 0; xs && *n < outer->n_xs; ++*n) {
         xs[*n] = outer->xs[*n];
     }
-    for (int i = 0; xs && i < c->n_in; i++) {
+    for (int i = 0; xs && i < s->n; i++) {
         if (c->in[i] && c->need[i]) {
             xs[(*n)++] = in[i];
         }
@@ -46,8 +77,7 @@ static ae_tensor **targets(ae_graph *g, const ae_call *c, ae_tensor **in, int *n
     return xs;
 }
 
-/* The gradient that the run inside left in the slot of a segment's input; leaves are not delivered before the end of
- * the outermost run. */
+/* The gradient that the run inside left in the slot of a segment's input. */
 static ae_tensor *take_gradient(ae_graph *g, ae_tensor *x)
 {
     ae_tensor *t = x->slot->grad;
@@ -69,18 +99,21 @@ static void checkpoint_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     counters_set(g, &s->before);
     int floor = g->tape_count, n_xs = 0;
     bool was = ae_set_recording(g, true);
-    ae_tensor **in = ae_arena(g, (size_t)c->n_in * sizeof *in);
-    for (int i = 0; in && i < c->n_in; i++) {
+    ae_tensor **in = ae_arena(g, (size_t)s->n * sizeof *in);
+    for (int i = 0; in && i < s->n; i++) {
         in[i] = c->in[i] ? ae_detach(g, c->in[i]) : NULL;
         if (c->in[i] && c->need[i]) {
             ae_requires_grad(g, in[i]);
         }
+        if (ae_ok(g) && c->in[i] && c->need[i]) {
+            in[i]->slot->leaf = NULL; /* its gradient stays in the slot */
+        }
     }
-    ae_tensor *y = in ? s->fn(g, s->self, in, c->n_in) : ae_bad(g);
+    ae_tensor *y = in ? s->fn(g, s->self, in, s->n) : ae_bad(g);
     ae_tensor **xs = ae_ok(g) && ae_check_usable(g, y, "checkpoint") == 0 ? targets(g, c, in, &n_xs) : NULL;
     backward_request r = {.outputs = &y, .grads = gout, .n = 1, .floor = floor, .xs = xs, .n_xs = n_xs};
     if (ae_ok(g) && y->slot && ae_run_backward(g, &r) == 0) {
-        for (int i = 0; i < c->n_in; i++) {
+        for (int i = 0; i < s->n; i++) {
             gin[i] = c->in[i] && c->need[i] ? take_gradient(g, in[i]) : NULL;
         }
     }
@@ -89,31 +122,61 @@ static void checkpoint_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     counters_set(g, &now);
 }
 
-/* What a segment may be given and may return. */
-static int check_segment(ae_graph *g, ae_tensor *const *in, int n)
-{
-    for (int i = 0; i < n; i++) {
-        if (in[i] && ae_check_usable(g, in[i], "checkpoint") != 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
 static const ae_op checkpoint_op = {
     .name = "checkpoint",
     .formula = "fn(inputs), recomputed in backward",
     .min_in = 0,
     .max_in = -1,
     .n_out = 1,
-    .flags = AE_OP_VIEW | AE_OP_SEGMENT,
+    .flags = AE_OP_VIEW,
     .needs = {0xffffu, 0xffffu, 0xffffu, 0xffffu, 0xffffu, 0xffffu, 0xffffu, 0xffffu},
     .vjp = checkpoint_vjp,
 };
 
+/* Runs fn with the tape off, and notes the leaves that it meets on the way. */
+static ae_tensor *first_run(ae_graph *g, const segment *s, ae_tensor *const *in, struct reached *reached)
+{
+    for (int i = 0; i < s->n; i++) {
+        if (in[i] && ae_check_usable(g, in[i], "checkpoint") != 0) {
+            return ae_bad(g);
+        }
+    }
+    struct reached *outer = g->reached;
+    g->reached = reached;
+    ae_set_recording(g, false);
+    ae_tensor *y = s->fn(g, s->self, in, s->n);
+    ae_set_recording(g, true);
+    g->reached = outer;
+    if (ae_ok(g)) {
+        ae_check_usable(g, y, "checkpoint");
+    }
+    return y;
+}
+
+/* Puts the segment onto the tape, with the leaves behind its inputs; all of them are needed to run it again. */
+static int record_segment(ae_graph *g, const segment *s, ae_tensor *const *in, const struct reached *reached,
+                          ae_tensor *y)
+{
+    int n = s->n + reached->count;
+    ae_call c = {.graph = g, .op = &checkpoint_op, .n_in = n, .n_out = 1, .attr_size = sizeof *s, .recording = true};
+    c.attr = (void *)(uintptr_t)s;
+    c.in = ae_arena(g, (size_t)n * sizeof *c.in);
+    c.need = ae_arena(g, (size_t)n * sizeof *c.need);
+    c.out[0] = y;
+    if (!c.in || !c.need) {
+        return -1;
+    }
+    for (int i = 0; i < n; i++) {
+        c.in[i] = i < s->n ? in[i] : reached->list[i - s->n];
+        c.need[i] = true;
+    }
+    return ae_record(&c);
+}
+
 ae_tensor *ae_checkpoint(ae_graph *g, ae_segment_fn fn, void *self, ae_tensor *const *in, int n)
 {
-    segment s = {fn, self, counters_get(g)};
+    segment s = {fn, self, counters_get(g), n};
+    struct reached reached = {0};
     if (!g->recording || !ae_ok(g)) {
         return ae_ok(g) ? fn(g, self, in, n) : ae_bad(g);
     }
@@ -122,32 +185,15 @@ ae_tensor *ae_checkpoint(ae_graph *g, ae_segment_fn fn, void *self, ae_tensor *c
                        "checkpoint: a recomputed segment has no second derivative; leave out "
                        "AE_HIGHER_ORDER or the checkpoint");
     }
-    if (check_segment(g, in, n) != 0) {
-        return ae_bad(g);
-    }
     ae_frame f = ae_frame_open(g);
-    ae_set_recording(g, false);
-    ae_tensor *y = fn(g, self, in, n);
-    ae_set_recording(g, true);
-    if (ae_ok(g)) {
-        ae_check_usable(g, y, "checkpoint");
-    }
-    ae_call c = {.graph = g, .op = &checkpoint_op, .n_in = n, .n_out = 1, .attr = &s, .attr_size = sizeof s};
-    c.recording = true;
-    c.in = (ae_tensor **)in;
-    c.need = ae_arena(g, (size_t)n * sizeof *c.need);
+    ae_tensor *y = first_run(g, &s, in, &reached);
     /* A view of the result, so that an input handed through keeps its own history. */
-    c.out[0] = ae_ok(g) ? ae_view(g, y, y->ndim, y->shape, y->strides, 0) : ae_bad(g);
-    if (!ae_ok(g) || !c.need) {
-        ae_frame_close(f);
-        return ae_bad(g);
+    y = ae_ok(g) ? ae_view(g, y, y->ndim, y->shape, y->strides, 0) : ae_bad(g);
+    if (ae_ok(g)) {
+        y->op = checkpoint_op.name;
+        record_segment(g, &s, in, &reached, y);
     }
-    c.out[0]->op = checkpoint_op.name;
-    for (int i = 0; i < n; i++) {
-        c.need[i] = true; /* all inputs are needed to run again */
-    }
-    ae_record(&c);
-    return ae_frame_return(f, c.out[0]);
+    return ae_frame_return(f, y);
 }
 
 void ae_graph_recompute(ae_graph *g, bool on)

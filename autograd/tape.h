@@ -69,9 +69,10 @@ struct ae_graph {
     uint32_t round, rank;
     uint64_t draws;
     ae_dtype precision;
-    bool recompute;       /* ae_segment checkpoints */
-    bool sparse;          /* ae_graph_sparse_gradients */
-    int64_t weight_bytes; /* read by linear layers in this step */
+    bool recompute;          /* ae_segment checkpoints */
+    bool sparse;             /* ae_graph_sparse_gradients */
+    int64_t weight_bytes;    /* read by linear layers in this step */
+    struct reached *reached; /* while a segment runs for the first time: the leaves that it uses */
 
     hook *hooks; /* of this step, in order of setting */
     ae_tensor bad;
@@ -136,8 +137,8 @@ bool ae_running_retains(const ae_graph *g);
 /* Puts a call whose outputs are computed onto the tape. */
 int ae_record(ae_call *c);
 
-/* Internal op flag: a recomputed segment, which may reach parameters that are not among its inputs. */
-enum { AE_OP_SEGMENT = 1 << 16 };
+/* Adds t to the leaves that the running segment uses, if it is one and new. */
+void ae_reach(ae_graph *g, ae_tensor *t);
 
 /* Spans of the graph's profile, which must be there: an operation (its vjp when `backward`), and a phase of the engine.
  * Both end with ae_span_end. */

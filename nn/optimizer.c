@@ -15,6 +15,7 @@ typedef struct param {
     bool excluded;
     int64_t t; /* updates so far */
     ae_tensor *state[OPTIM_STATES];
+    double squares; /* of the gradient of this step, summed; 0: it had none */
 } param;
 
 struct ae_optimizer {
@@ -218,33 +219,43 @@ static bool takes_part(const ae_optimizer *opt, const param *p)
     return (p->tensor->grad || p->tensor->grad_rows) && ae_model_at(opt->model, p->index).trainable && p->lr_scale != 0;
 }
 
+/* Fills u with what this step does to parameter i; whether it takes part, or -1. */
+static int collect_one(ae_optimizer *opt, int i, double lr, update *u, ae_err *e)
+{
+    param *p = &opt->params[i];
+    if (!takes_part(opt, p)) {
+        return 0;
+    }
+    if (check_gradient(p, e) != 0 || make_states(opt, p, e) != 0) {
+        return -1;
+    }
+    *u = (update){.tensor = p->tensor,
+                  .p = p->tensor->data,
+                  .g = p->tensor->grad ? p->tensor->grad->data : NULL,
+                  .rows = p->tensor->grad ? NULL : p->tensor->grad_rows,
+                  .n = ae_numel(p->tensor),
+                  .t = p->t + 1,
+                  .lr = lr * p->lr_scale,
+                  .weight_decay = p->weight_decay,
+                  .excluded = p->excluded,
+                  .grad_scale = (float)opt->grad_scale,
+                  .owner = i};
+    for (int s = 0; s < OPTIM_STATES; s++) {
+        u->state[s] = p->state[s] ? p->state[s]->data : NULL;
+    }
+    return 1;
+}
+
 /* Fills opt->list with what this step updates; the number of entries, or -1. */
 static int collect(ae_optimizer *opt, double lr, ae_err *e)
 {
     int n = 0;
     for (int i = 0; i < opt->count; i++) {
-        param *p = &opt->params[i];
-        if (!takes_part(opt, p)) {
-            continue;
-        }
-        if (check_gradient(p, e) != 0 || make_states(opt, p, e) != 0) {
+        int one = collect_one(opt, i, lr, &opt->list[n], e);
+        if (one < 0) {
             return -1;
         }
-        update *u = &opt->list[n++];
-        *u = (update){.tensor = p->tensor,
-                      .p = p->tensor->data,
-                      .g = p->tensor->grad ? p->tensor->grad->data : NULL,
-                      .rows = p->tensor->grad ? NULL : p->tensor->grad_rows,
-                      .n = ae_numel(p->tensor),
-                      .t = p->t + 1,
-                      .lr = lr * p->lr_scale,
-                      .weight_decay = p->weight_decay,
-                      .excluded = p->excluded,
-                      .grad_scale = (float)opt->grad_scale,
-                      .owner = i};
-        for (int s = 0; s < OPTIM_STATES; s++) {
-            u->state[s] = p->state[s] ? p->state[s]->data : NULL;
-        }
+        n += one;
     }
     return n;
 }
@@ -267,13 +278,13 @@ static void clamp_block(const ae_optim_config *c, const update *u, int64_t begin
 }
 
 /* Rows that are kept are clamped where they are: zeros stay zeros. */
-static void clamp_all(ae_optimizer *opt, int n)
+static void clamp_all(ae_optimizer *opt, update *list, int n)
 {
-    optim_gradient_blocks(&opt->config, opt->list, n, clamp_block);
+    optim_gradient_blocks(&opt->config, list, n, clamp_block);
     for (int i = 0; i < n; i++) {
-        const ae_row_gradient *rows = opt->list[i].rows;
+        const ae_row_gradient *rows = list[i].rows;
         if (rows) {
-            clamp(&opt->config, &opt->list[i], rows->values, rows->count * rows->width);
+            clamp(&opt->config, &list[i], rows->values, rows->count * rows->width);
         }
     }
 }
@@ -284,27 +295,36 @@ static void square_block(const ae_optim_config *c, const update *u, int64_t begi
     u->sums[2 * (begin / OPTIM_BLOCK)] = ae_kernels_get()->sum_squares(u->g + begin, end - begin);
 }
 
-/* The norm of all gradients; -1 with e naming the first parameter whose gradient is not finite. */
-static int gradient_norm(ae_optimizer *opt, int n, double *norm, ae_err *e)
+/* The squares of each gradient of the list are left with its parameter; -1 with e naming the first that is not
+ * finite. */
+static int square_gradients(ae_optimizer *opt, update *list, int n, const char *so, ae_err *e)
 {
-    if (optim_sums_new(opt->list, n) != 0) {
+    if (optim_sums_new(list, n) != 0) {
         return ae_err_set(e, AE_E_MEMORY, "optimizer: no memory");
     }
-    optim_gradient_blocks(&opt->config, opt->list, n, square_block);
-    double sum = 0;
+    optim_gradient_blocks(&opt->config, list, n, square_block);
     for (int i = 0; i < n; i++) {
-        double own = optim_sum(&opt->list[i], 0);
+        double own = optim_sum(&list[i], 0);
         if (!isfinite(own)) {
             ae_err_set(e, AE_E_NONFINITE,
-                       "optimizer: the gradient of %s is not finite, so nothing was updated; look for the operation "
-                       "with AE_ANOMALY, or lower the learning rate",
-                       opt->list[i].tensor->name);
+                       "optimizer: the gradient of %s is not finite, so %s; look for the operation with AE_ANOMALY, or "
+                       "lower the learning rate",
+                       list[i].tensor->name, so);
         }
-        sum += own;
+        opt->params[list[i].owner].squares = own;
     }
-    optim_sums_free(opt->list, n);
-    *norm = sqrt(sum) * fabs(opt->grad_scale);
+    optim_sums_free(list, n);
     return e->code == AE_OK ? 0 : -1;
+}
+
+/* The norm of all gradients, from the squares of those that took part. */
+static double gradient_norm(const ae_optimizer *opt)
+{
+    double sum = 0;
+    for (int i = 0; i < opt->count; i++) {
+        sum += opt->params[i].squares;
+    }
+    return sqrt(sum) * fabs(opt->grad_scale);
 }
 
 /* The factor of clipping by norm. */
@@ -333,32 +353,59 @@ static void clip_by_norm(ae_optimizer *opt, int n, double norm)
 
 /* ---- the step ------------------------------------------------------------------------------------------------------ */
 
-static int run(ae_optimizer *opt, double lr, ae_profile *profile, ae_err *e)
+static int check_rate(double lr, ae_err *e)
 {
     if (!(lr >= 0) || isinf(lr)) {
         return ae_err_set(e, AE_E_VALUE, "optimizer: the rate must be finite and at least 0; it is %g", lr);
     }
-    double norm = 0;
-    int n = collect(opt, lr, e);
+    return 0;
+}
+
+static void forget_squares(ae_optimizer *opt)
+{
+    for (int i = 0; i < opt->count; i++) {
+        opt->params[i].squares = 0;
+    }
+}
+
+/* Limits the elements and measures the gradients of the list. */
+static int prepare(ae_optimizer *opt, update *list, int n, const char *so, ae_err *e)
+{
+    if (opt->config.clip_value > 0) {
+        clamp_all(opt, list, n);
+    }
+    return square_gradients(opt, list, n, so, e);
+}
+
+/* Runs the rule over the list. */
+static int update_all(ae_optimizer *opt, update *list, int n, ae_err *e)
+{
+    if (opt->rule->step(&opt->config, list, n) != 0) {
+        return ae_err_set(e, AE_E_MEMORY, "optimizer: no memory for %s", opt->rule->name);
+    }
+    for (int i = 0; i < n; i++) {
+        opt->params[list[i].owner].t++;
+        ae_param_touch(list[i].tensor);
+    }
+    return 0;
+}
+
+static int run(ae_optimizer *opt, double lr, ae_profile *profile, ae_err *e)
+{
+    int n = check_rate(lr, e) == 0 ? collect(opt, lr, e) : -1;
+    forget_squares(opt);
     if (n < 0) {
         return -1;
     }
-    if (opt->config.clip_value > 0) {
-        clamp_all(opt, n);
-    }
     int64_t span = ae_profile_begin(profile, "gradient norm and clipping");
-    int finite = gradient_norm(opt, n, &norm, e);
+    int finite = prepare(opt, opt->list, n, "nothing was updated", e);
     ae_profile_end(profile, span);
     if (finite != 0) {
         return -1;
     }
-    clip_by_norm(opt, n, norm);
-    if (opt->rule->step(&opt->config, opt->list, n) != 0) {
-        return ae_err_set(e, AE_E_MEMORY, "optimizer: no memory for %s", opt->rule->name);
-    }
-    for (int i = 0; i < n; i++) {
-        opt->params[opt->list[i].owner].t++;
-        ae_param_touch(opt->list[i].tensor);
+    clip_by_norm(opt, n, gradient_norm(opt));
+    if (update_all(opt, opt->list, n, e) != 0) {
+        return -1;
     }
     opt->report.step++;
     opt->report.updated = n;
@@ -381,6 +428,83 @@ int ae_optimizer_step(ae_optimizer *opt, ae_graph *g, double lr)
     }
     ae_model_zero_grad(opt->model);
     ae_profile_end(profile, span);
+    return status;
+}
+
+/* ---- the step inside backward -------------------------------------------------------------------------------------- */
+
+/* What the graph's hook knows. */
+typedef struct early {
+    ae_optimizer *opt;
+    double lr;
+    int updated;
+    ae_profile *profile;
+    ae_err error;
+} early;
+
+static int index_of(const ae_optimizer *opt, const ae_tensor *parameter)
+{
+    for (int i = 0; i < opt->count; i++) {
+        if (opt->params[i].tensor == parameter) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void update_now(ae_tensor *parameter, void *user)
+{
+    early *x = user;
+    update u;
+    int i = index_of(x->opt, parameter);
+    if (i < 0 || x->error.code != AE_OK) {
+        return; /* of another model, or too late */
+    }
+    int64_t span = ae_profile_begin(x->profile, "optimizer");
+    if (collect_one(x->opt, i, x->lr, &u, &x->error) == 1 &&
+        prepare(x->opt, &u, 1, "the update stopped half way", &x->error) == 0 &&
+        update_all(x->opt, &u, 1, &x->error) == 0) {
+        x->updated++;
+    }
+    ae_gradient_drop(parameter);
+    ae_profile_end(x->profile, span);
+}
+
+static int check_early(const ae_optimizer *opt, double lr, ae_err *e)
+{
+    if (!opt->rule->step) {
+        return ae_err_set(e, AE_E_STATE, "optimizer: %s evaluates the function itself; call ae_optimizer_minimise",
+                          opt->rule->name);
+    }
+    if (opt->config.clip_norm > 0) {
+        return ae_err_set(
+            e, AE_E_VALUE,
+            "optimizer: clipping by the norm of all gradients (clip_norm %g) needs all of them; an update "
+            "inside backward goes without it, or with clip_value",
+            opt->config.clip_norm);
+    }
+    return check_rate(lr, e);
+}
+
+int ae_optimizer_backward(ae_optimizer *opt, ae_graph *g, ae_tensor *loss, double lr)
+{
+    early x = {.opt = opt, .lr = lr, .profile = ae_graph_get_profile(g)};
+    int status = ae_ok(g) ? check_early(opt, lr, &x.error) : -1;
+    ae_model_zero_grad(opt->model);
+    forget_squares(opt);
+    if (status == 0) {
+        ae_on_param_final(g, update_now, &x);
+        status = ae_backward(g, loss, 0);
+        ae_on_param_final(g, NULL, NULL);
+    }
+    if (x.error.code != AE_OK) {
+        ae_fail(g, x.error.code, "%s", x.error.message);
+        status = -1;
+    }
+    ae_model_zero_grad(opt->model);
+    if (status == 0) {
+        opt->report = (ae_optim_report){opt->report.step + 1, x.updated, gradient_norm(opt), 1};
+    }
     return status;
 }
 

@@ -124,6 +124,14 @@ AE_API void ae_optimizer_free(ae_optimizer *opt); /* NULL is allowed */
  * when the norm of the gradients is not finite: the graph then holds an error that names the parameter. */
 AE_API int ae_optimizer_step(ae_optimizer *opt, ae_graph *g, double lr);
 
+/* ae_backward(g, loss, 0) and the step in one: each parameter is updated as soon as its last gradient has come, and the
+ * gradient dropped, so that the gradients of all never stand side by side. The same numbers as backward and
+ * ae_optimizer_step give, to the bit. Returns 0 or -1: as ae_optimizer_step; a rule that clips by the norm of all
+ * gradients, or evaluates the function itself, is refused before anything is changed (AE_E_VALUE in the graph); a
+ * gradient that is not finite ends it when others have been updated already. Drops gradients of earlier rounds, and the
+ * graph's ae_on_param_final. A detached use of a parameter must not wait for its values in backward. */
+AE_API int ae_optimizer_backward(ae_optimizer *opt, ae_graph *g, ae_tensor *loss, double lr);
+
 /* One evaluation of the function to be minimised: begins the graph, computes, runs backward, stores the loss. Returns
  * 0, or -1 when the graph has failed. */
 typedef int (*ae_closure_fn)(ae_graph *g, void *user, double *loss);

@@ -288,6 +288,36 @@ static void test_recomputation_changes_nothing(void **state)
     assert_same_file(path_of("u.h5"), path_of("w.h5"));
 }
 
+/* Updates inside backward are the same run, resumed or not, with layers recomputed or not. */
+static void test_early_updates_change_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(toy_run(COMMON "--clip 0 -o %s --ema 0.9", path_of("aa.h5")), 0);
+    assert_int_equal(toy_run(COMMON "--clip 0 -o %s --ema 0.9 --update-in-backward", path_of("ab.h5")), 0);
+    assert_same_file(path_of("aa.h5"), path_of("ab.h5"));
+    raise_at = 23;
+    assert_int_equal(
+        toy_run(COMMON "--clip 0 -o %s --ema 0.9 --update-in-backward --checkpoint-activations", path_of("ac.h5")),
+        128 + SIGTERM);
+    raise_at = -1;
+    assert_int_equal(toy_run(COMMON
+                             "--clip 0 -o %s --ema 0.9 --update-in-backward --checkpoint-activations --resume %s",
+                             path_of("ac.h5"), path_of("ac.h5")),
+                     0);
+    assert_same_file(path_of("aa.h5"), path_of("ac.h5"));
+    assert_int_equal(toy_run(COMMON "-o %s --update-in-backward", path_of("ad.h5")), 2);
+    assert_non_null(strstr(log_text, "--update-in-backward: --clip 1 needs the gradients of all parameters at once; "
+                                     "give --clip 0"));
+    assert_int_equal(toy_run(COMMON "--clip 0 --accumulate 2 -o %s --update-in-backward", path_of("ad.h5")), 2);
+    assert_non_null(strstr(log_text, "--update-in-backward: --accumulate 2 keeps gradients from batch to batch; give "
+                                     "--accumulate 1"));
+    assert_int_equal(toy_run("toy --batch 8 --lr 1e6 --clip 0 --optimizer sgd --steps 20 --schedule constant "
+                             "--progress none --update-in-backward -o %s",
+                             path_of("ae.h5")),
+                     3);
+    assert_non_null(strstr(log_text, "not finite, before the first checkpoint; a smaller --lr"));
+}
+
 /* Killed at five moments that nobody chose, resumed each time. */
 static void test_killed(void **state)
 {
@@ -473,6 +503,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_same_seed_same_bytes),
         cmocka_unit_test(test_signal_and_resume),
         cmocka_unit_test(test_recomputation_changes_nothing),
+        cmocka_unit_test(test_early_updates_change_nothing),
         cmocka_unit_test(test_killed),
         cmocka_unit_test(test_rounds_are_one_batch),
         cmocka_unit_test(test_two_writers),

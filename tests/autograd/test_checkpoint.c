@@ -212,6 +212,45 @@ static void shared_parameter_is_final_once(void **state)
     ae_on_param_final(g, NULL, NULL);
 }
 
+/* How many segments had run, again or not, when the first and the last layer's weights were final. */
+typedef struct finals {
+    int runs, at[2];
+} finals;
+
+static finals seen_final;
+
+static ae_tensor *counted_layer(ae_graph *graph, void *self, ae_tensor *const *in, int n)
+{
+    seen_final.runs++;
+    return layer(graph, self, in, n);
+}
+
+static void note_final(ae_tensor *parameter, void *user)
+{
+    finals *f = user;
+    for (int i = 0; i < 2; i++) {
+        if (parameter == linear[i ? LAYERS - 1 : 0].weight) {
+            f->at[i] = f->runs;
+        }
+    }
+}
+
+/* A parameter that only one segment uses is complete as soon as that has been differentiated. */
+static void segments_complete_their_parameters(void **state)
+{
+    (void)state;
+    seen_final = (finals){0};
+    ae_on_param_final(g, note_final, &seen_final);
+    ae_tensor *x = input();
+    for (int i = 0; i < LAYERS; i++) {
+        x = ae_checkpoint(g, counted_layer, &linear[i], &x, 1);
+    }
+    assert_int_equal(ae_backward(g, ae_sum(g, x, 0, NULL, false), 0), 0);
+    ae_on_param_final(g, NULL, NULL);
+    assert_int_equal(seen_final.at[1], LAYERS + 1);
+    assert_int_equal(seen_final.at[0], 2 * LAYERS);
+}
+
 /* A leaf that a segment reaches through self, not through its inputs, arrives once as well. */
 static void leaf_inside_and_outside(void **state)
 {
@@ -374,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup(precision_is_restored, begin_fresh),
         cmocka_unit_test_setup(parameters_only, begin_fresh),
         cmocka_unit_test_setup(shared_parameter_is_final_once, begin_fresh),
+        cmocka_unit_test_setup(segments_complete_their_parameters, begin_fresh),
         cmocka_unit_test_setup(leaf_inside_and_outside, begin_fresh),
         cmocka_unit_test_setup(grad_through, begin_fresh),
         cmocka_unit_test_setup(retained, begin_fresh),
