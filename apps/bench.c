@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+enum { CHOICES = 2 };
+
 /* ---- made-up data ----------------------------------------------------------------------------------------------------- */
 
 static ae_tensor *random_ids(uint64_t draw, int ndim, const int64_t *shape, int64_t below, ae_err *e)
@@ -52,12 +54,46 @@ static int64_t vocabulary(const ae_bench_model *b, ae_err *e)
     return ae_json_int(b->config, "vocab_size", 50257, e);
 }
 
+/* What a head learns of its sequences: a class or a score each, a class a token, a span, or a choice. */
+static void task_labels(ae_bench_model *b, const int64_t *shape, ae_err *e)
+{
+    ae_problem problem;
+    int64_t n;
+    ae_problem_read(b->config, &problem, &n, e);
+    if (strcmp(b->row->objective, "tags") == 0) {
+        ae_tensors_add(b->inputs, "labels", random_ids(5, 2, shape, n, e), e);
+    } else if (strcmp(b->row->objective, "spans") == 0) {
+        ae_tensors_add(b->inputs, "start_positions", random_ids(5, 1, shape, shape[1], e), e);
+        ae_tensors_add(b->inputs, "end_positions", random_ids(6, 1, shape, shape[1], e), e);
+    } else if (strcmp(b->row->objective, "choices") == 0) {
+        ae_tensors_add(b->inputs, "labels", random_ids(5, 1, shape, CHOICES, e), e);
+    } else if (problem == AE_ONE_LABEL) {
+        ae_tensors_add(b->inputs, "labels", random_ids(5, 1, shape, n, e), e);
+    } else {
+        int64_t scores[2] = {shape[0], n};
+        ae_tensors_add(b->inputs, "labels", ae_tensor_new(AE_F32, problem == AE_MANY_LABELS ? 2 : 1, scores, e), e);
+    }
+}
+
+static bool learns_words(const ae_zoo_model *row)
+{
+    static const char *const tasks[] = {"classes", "tags", "spans", "choices"};
+    for (int i = 0; i < 4; i++) {
+        if (row->objective && strcmp(row->objective, tasks[i]) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void token_inputs(ae_bench_model *b, ae_tensor *ids, ae_tensor *mask, bool labels, ae_err *e)
 {
     int64_t vocab = vocabulary(b, e);
     const int64_t *shape = ids ? ids->shape : NULL;
     if (shape && labels && strcmp(b->row->name, "composed") == 0) {
         composed_labels(b, shape, mask, vocab, e);
+    } else if (shape && labels && !learns_words(b->row)) {
+        task_labels(b, shape, e);
     } else if (shape && labels && strcmp(b->row->name, "bert") == 0) {
         ae_tensors_add(b->inputs, "labels", word_labels(shape, mask, 0.15, vocab, e), e);
         ae_tensors_add(b->inputs, "next_sentence_label", random_ids(4, 1, shape, 2, e), e);
@@ -97,24 +133,19 @@ static void pair_inputs(ae_bench_model *b, int64_t batch, int64_t seq, bool labe
     }
 }
 
-int ae_bench_model_build(ae_bench_model *b, const ae_recipe *recipe, int64_t vocab, ae_err *e)
+int ae_bench_model_from(ae_bench_model *b, const ae_zoo_model *row, ae_json *config, bool empty, ae_err *e)
 {
-    memset(b, 0, sizeof *b);
-    bool composed = strcmp(recipe->family, "composed") == 0;
-    b->row = composed ? ae_zoo_find("Composed") : ae_zoo_for(recipe->family, recipe->objective);
-    b->config = ae_json_parse(recipe->config, strlen(recipe->config), e);
-    if (vocab > 0 || (composed && ae_json_is_null(ae_json_get(b->config, "vocab_size")))) {
-        ae_json_set_int(b->config, "vocab_size", vocab > 0 ? vocab : 21128); /* UER-py's Chinese vocabulary */
-    }
+    *b = (ae_bench_model){.row = row, .config = config};
     b->root = ae_model_new(1);
     b->inputs = ae_tensors_new();
-    b->self = b->row ? calloc(1, b->row->size) : NULL;
-    if (!b->row) {
-        ae_err_set(e, AE_E_UNSUPPORTED, "no model for the recipe %s", recipe->name);
-    } else if (!b->root || !b->inputs || !b->self) {
-        ae_err_set(e, AE_E_MEMORY, "no memory for %s", recipe->name);
-    } else if (b->config) {
-        b->row->build(b->root, b->self, b->config, b->row->kind);
+    b->self = calloc(1, row->size);
+    if (!b->root || !b->inputs || !b->self) {
+        ae_err_set(e, AE_E_MEMORY, "no memory for %s", row->class_name);
+    } else {
+        if (empty) {
+            ae_model_defer_init(b->root);
+        }
+        row->build(b->root, b->self, config, row->kind);
         if (!ae_model_ok(b->root)) {
             ae_err_set(e, ae_model_error(b->root)->code, "%s", ae_model_error(b->root)->message);
         }
@@ -126,17 +157,40 @@ int ae_bench_model_build(ae_bench_model *b, const ae_recipe *recipe, int64_t voc
     return 0;
 }
 
+int ae_bench_model_build(ae_bench_model *b, const ae_recipe *recipe, int64_t vocab, ae_err *e)
+{
+    memset(b, 0, sizeof *b);
+    bool composed = strcmp(recipe->family, "composed") == 0;
+    const ae_zoo_model *row = composed ? ae_zoo_find("Composed") : ae_zoo_for(recipe->family, recipe->objective);
+    ae_json *config = ae_json_parse(recipe->config, strlen(recipe->config), e);
+    if (!row || !config) {
+        ae_json_free(config);
+        return ae_err_set(e, AE_E_UNSUPPORTED, "no model for the recipe %s", recipe->name);
+    }
+    if (vocab > 0 || (composed && ae_json_is_null(ae_json_get(config, "vocab_size")))) {
+        ae_json_set_int(config, "vocab_size", vocab > 0 ? vocab : AE_BENCH_VOCABULARY);
+    }
+    return ae_bench_model_from(b, row, config, false, e);
+}
+
+int ae_bench_model_feed(ae_bench_model *b, int64_t batch, int64_t seq, bool labels, ae_err *e)
+{
+    bool choices = b->row->objective && strcmp(b->row->objective, "choices") == 0;
+    int64_t shape[3] = {batch, choices ? CHOICES : seq, seq};
+    if (strcmp(b->row->name, "infersent") == 0) {
+        pair_inputs(b, batch, seq, labels, e);
+    } else {
+        token_inputs(b, random_ids(1, choices ? 3 : 2, shape, vocabulary(b, e), e), NULL, labels, e);
+    }
+    return e->code ? -1 : 0;
+}
+
 int ae_bench_model_new(ae_bench_model *b, const ae_recipe *recipe, int64_t batch, int64_t seq, bool labels, ae_err *e)
 {
     if (ae_bench_model_build(b, recipe, 0, e) != 0) {
         return -1;
     }
-    if (strcmp(b->row->name, "infersent") == 0) {
-        pair_inputs(b, batch, seq, labels, e);
-    } else {
-        token_inputs(b, random_ids(1, 2, (int64_t[]){batch, seq}, vocabulary(b, e), e), NULL, labels, e);
-    }
-    if (e->code) {
+    if (ae_bench_model_feed(b, batch, seq, labels, e) != 0) {
         ae_bench_model_free(b);
         return -1;
     }
@@ -169,27 +223,76 @@ void ae_bench_model_free(ae_bench_model *b)
 
 ae_optimizer *ae_bench_optimizer(const ae_bench_model *b, ae_err *e)
 {
-    ae_optim_config c = ae_optim_defaults("adamw");
+    ae_optim_config c = ae_optim_defaults(b->rule ? b->rule : "adamw");
     c.weight_decay = 0.01;
     c.no_decay = AE_NO_DECAY_HF;
-    c.clip_norm = 1.0;
+    c.clip_norm = b->early ? 0 : 1;
     return ae_optimizer_new(b->root, &c, e);
+}
+
+/* Forward, and with an optimizer backward. */
+static int one_round(ae_bench_model *b, ae_graph *g, ae_optimizer *optimizer, int64_t step, int64_t round, bool packed,
+                     double *loss)
+{
+    ae_tensors *ignored = ae_tensors_new();
+    ae_io io = {g, b->inputs, ignored, packed, true};
+    ae_graph_random(g, 1, (uint64_t)step, (uint32_t)round, 0);
+    ae_graph_begin(g, optimizer ? AE_TRAIN : AE_EVAL);
+    ae_tensor *t = b->row->run(b->self, &io);
+    *loss = t ? ae_item(t) : (double)NAN;
+    if (optimizer && !t) {
+        ae_fail(g, AE_E_UNSUPPORTED, "%s gives no loss to train on", b->row->class_name);
+    } else if (optimizer && b->early) {
+        ae_optimizer_backward(optimizer, g, t, 1e-4);
+    } else if (optimizer) {
+        ae_backward(g, t, 0);
+    }
+    ae_tensors_free(ignored);
+    return ae_ok(g) ? 0 : -1;
 }
 
 int ae_bench_step(ae_bench_model *b, ae_graph *g, ae_optimizer *optimizer, int64_t step, bool packed, double *loss,
                   ae_err *e)
 {
-    ae_tensors *ignored = ae_tensors_new();
-    ae_io io = {g, b->inputs, ignored, packed, true};
-    ae_graph_random(g, 1, (uint64_t)step, 0, 0);
-    ae_graph_begin(g, optimizer ? AE_TRAIN : AE_EVAL);
-    ae_tensor *t = b->row->run(b->self, &io);
-    *loss = t ? ae_item(t) : (double)NAN;
-    if (optimizer && t && ae_backward(g, t, 0) == 0) {
+    int status = one_round(b, g, optimizer, step, 0, packed, loss);
+    for (int64_t i = 1; i < b->rounds && status == 0; i++) {
+        status = one_round(b, g, optimizer, step, i, packed, loss);
+    }
+    if (status == 0 && optimizer && !b->early) {
         ae_optimizer_step(optimizer, g, 1e-4);
     }
-    ae_tensors_free(ignored);
     return ae_ok(g) ? 0 : ae_err_set(e, ae_graph_error(g)->code, "%s", ae_graph_error(g)->message);
+}
+
+/* ---- bytes ------------------------------------------------------------------------------------------------------------ */
+
+static int64_t bytes_of(const ae_tensor *t)
+{
+    return ae_numel(t) * (int64_t)ae_dtype_size(t->dtype);
+}
+
+int64_t ae_bench_model_bytes(const ae_bench_model *b)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < ae_model_count(b->root); i++) {
+        bytes += bytes_of(ae_model_at(b->root, i).tensor);
+    }
+    return bytes;
+}
+
+int64_t ae_bench_input_bytes(const ae_bench_model *b)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < ae_tensors_count(b->inputs); i++) {
+        bytes += bytes_of(ae_tensors_at(b->inputs, i));
+    }
+    return bytes;
+}
+
+int64_t ae_bench_held_bytes(const ae_bench_model *b, const ae_graph *g, const ae_optimizer *optimizer)
+{
+    return ae_bench_model_bytes(b) + ae_model_pack_bytes(b->root) + ae_bench_input_bytes(b) +
+           (optimizer ? ae_optimizer_bytes(optimizer) : 0) + ae_pool_get_stats(ae_graph_pool(g)).peak;
 }
 
 /* ---- measuring -------------------------------------------------------------------------------------------------------- */

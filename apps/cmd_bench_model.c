@@ -19,6 +19,7 @@ typedef struct measurement {
     int steps;
     ae_dtype precision;
     bool recompute; /* --checkpoint-activations */
+    bool early;     /* --update-in-backward */
     double times[MAX_STEPS];
     double loss;
 } measurement;
@@ -26,6 +27,7 @@ typedef struct measurement {
 static int run_steps(measurement *t, ae_profile *profile, ae_err *e)
 {
     t->graph = ae_graph_new();
+    t->model.early = t->early;
     t->optimizer = t->train ? ae_bench_optimizer(&t->model, e) : NULL;
     if (!t->graph || (t->train && !t->optimizer)) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for the optimizer");
@@ -61,9 +63,12 @@ static int print_result(ae_run *run, const measurement *t, double gflops, double
     double median = ae_median(times, t->steps), share = flop * 1e-9 / (gflops * best);
     if (!run->json) {
         fprintf(run->out,
-                "%-24s %.1f best, %.1f median\n%-24s %.3f best, %.3f median\n%-24s %.2f\n%-24s %.1f\n%-24s %.2f\n",
+                "%-24s %.1f best, %.1f median\n%-24s %.3f best, %.3f median\n%-24s %.2f\n%-24s %.2f\n%-24s "
+                "%.1f\n%-24s %.2f\n",
                 "tokens/s", tokens / best, tokens / median, "seconds a step", best, median, "peak memory, GiB",
-                ae_peak_rss_gib(), "matmul peak, GFLOP/s", gflops, "matmul share", share);
+                ae_peak_rss_gib(), "held of it, GiB",
+                (double)ae_bench_held_bytes(&t->model, t->graph, t->optimizer) / 0x1p30, "matmul peak, GFLOP/s", gflops,
+                "matmul share", share);
         return AE_EXIT_DONE;
     }
     ae_json *o = ae_json_new_object(), *rates = ae_json_new_object();
@@ -79,6 +84,7 @@ static int print_result(ae_run *run, const measurement *t, double gflops, double
     ae_json_set(o, "tokens_per_s", rates);
     ae_json_set_double(o, "step_seconds_best", best);
     ae_json_set_double(o, "peak_rss_gib", ae_peak_rss_gib());
+    ae_json_set_int(o, "held_bytes", ae_bench_held_bytes(&t->model, t->graph, t->optimizer));
     ae_json_set_double(o, "matmul_gflops_peak", gflops);
     ae_json_set_double(o, "matmul_share", share);
     ae_json_set_double(o, "loss", t->loss);
@@ -95,6 +101,7 @@ static int run_bench(ae_run *run, bool train)
         return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a bench");
     }
     t->train = train;
+    t->early = train && ae_options_flag(o, "update-in-backward");
     t->recompute = train && ae_options_flag(o, "checkpoint-activations");
     t->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : 32;
     t->seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : 128;
@@ -127,7 +134,7 @@ static int run_infer(ae_run *run)
 }
 
 #define OPTIONS "model", "batch", "seq", "steps", "precision", "threads", "profile", "json"
-static const char *const train_options[] = {OPTIONS, "checkpoint-activations", NULL};
+static const char *const train_options[] = {OPTIONS, "checkpoint-activations", "update-in-backward", NULL};
 static const char *const infer_options[] = {OPTIONS, NULL};
 
 const ae_command ae_cmd_bench_train = {

@@ -1,4 +1,5 @@
 #include "apps/command_table.h"
+#include "apps/inspect_memory.h"
 #include "apps/weights.h"
 
 #include <stdlib.h>
@@ -64,6 +65,12 @@ static int print_json(ae_run *run, const ae_weights *w)
 static int run_inspect(ae_run *run)
 {
     ae_weights w;
+    if (ae_options_flag(run->options, "memory")) {
+        return ae_inspect_memory(run);
+    }
+    if (ae_inspect_no_memory(run) != 0) {
+        return -1;
+    }
     int status = ae_weights_read(ae_options_argument(run->options, 0), &w, &run->error);
     if (status == 0 && run->json) {
         status = print_json(run, &w);
@@ -74,16 +81,21 @@ static int run_inspect(ae_run *run)
     return status == 0 ? AE_EXIT_DONE : status;
 }
 
-static const char *const options[] = {"json", NULL};
+static const char *const options[] = {AE_INSPECT_MEMORY_OPTIONS, "json", "memory", NULL};
 
 const ae_command ae_cmd_inspect = {
     .name = "inspect",
     .summary = "show what a file or folder of weights holds",
-    .usage = "PATH",
+    .usage = "[PATH]",
     .details = "PATH is a model file of Aesop (.h5), a Hugging Face folder, a .safetensors file, a PyTorch file (.bin, "
-               ".pt, .pkl: read as data, nothing in it is run), a .npz, or any HDF5 file.",
+               ".pt, .pkl: read as data, nothing in it is run), a .npz, or any HDF5 file.\n\n"
+               "With --memory: what a training step (or with --infer a forward pass) of --batch sequences of --seq "
+               "tokens takes when it holds most: weights, gradients, states of the optimizer, what each operation "
+               "saves for backward, results and workspaces by operation. PATH is then a model with its configuration; "
+               "--model takes instead a recipe (`list recipes`) or a configuration file (.json) of a model that does "
+               "not exist yet. The step is made without computing anything: it needs neither the time nor the memory.",
     .options = options,
-    .arguments_min = 1,
+    .arguments_min = 0,
     .arguments_max = 1,
     .run = run_inspect,
 };

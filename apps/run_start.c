@@ -40,21 +40,21 @@ static bool is_path(const char *model)
     return strchr(model, '/') || (n > 5 && strcmp(model + n - 5, ".json") == 0);
 }
 
-static int from_model(ae_run *run, ae_run_start *s, ae_bundle *d, const char *model)
+int ae_run_model(ae_run *run, const char *model, ae_run_start *s, ae_json **config)
 {
     if (is_path(model)) {
         run->error_file = model;
-        d->config = ae_json_read_file(model, &run->error);
-        if (!d->config || family_of(run, d->config, NULL, s->family) != 0) {
+        *config = ae_json_read_file(model, &run->error);
+        if (!*config || family_of(run, *config, NULL, s->family) != 0) {
             return -1;
         }
         run->error_file = NULL;
         return 0;
     }
     s->recipe = ae_recipe_find(model, &run->error);
-    d->config = s->recipe ? ae_json_parse(s->recipe->config, strlen(s->recipe->config), &run->error) : NULL;
+    *config = s->recipe ? ae_json_parse(s->recipe->config, strlen(s->recipe->config), &run->error) : NULL;
     snprintf(s->family, sizeof s->family, "%s", s->recipe ? s->recipe->family : "");
-    return d->config ? 0 : -1;
+    return *config ? 0 : -1;
 }
 
 /* Configuration, tokenizer and settings of the file that the run begins with. */
@@ -164,7 +164,7 @@ int ae_run_choose(ae_run *run, ae_run_start *s, ae_bundle *d, const char *stage)
                           "which model? --model NAME (`list recipes`) or --init FILE with weights to start from");
     }
     int status = s->resume ? from_file(run, s, d, s->resume)
-                 : model   ? from_model(run, s, d, model)
+                 : model   ? ae_run_model(run, model, s, &d->config)
                            : from_file(run, s, d, s->init);
     if (status != 0) {
         return -1;

@@ -19,6 +19,10 @@ typedef struct ae_run_start {
     const char *init;        /* --init, or NULL */
 } ae_run_start;
 
+/* Recipe, family and configuration of what --model names: a recipe, or a configuration file by its path. *config is the
+ * caller's. Returns 0, or -1 and run->error. */
+AE_API int ae_run_model(ae_run *run, const char *model, ae_run_start *s, ae_json **config);
+
 /* Reads --config, chooses the model and fills the bundle's configuration, tokenizer (NULL when nothing gave one) and
  * settings; recipe and stored values are laid below the command line. `stage` is "pretrain" or "finetune". Returns 0,
  * or -1 and run->error. */
