@@ -55,6 +55,7 @@ static int run_steps(ae_bench_model *b, ae_graph *g, ae_optimizer *optimizer, co
     double loss;
     int status = 0;
     ae_graph_precision(g, plan->precision);
+    ae_graph_sparse_gradients(g, true); /* as in training */
     if (plan->recompute && ae_zoo_recompute(b->row, b->self, g, e) != 0) {
         ae_err_prefix(e, "--checkpoint-activations");
         return -1;
