@@ -3,6 +3,7 @@
 #include "apps/memory_report.h"
 #include "apps/model_bundle.h"
 #include "apps/optim_settings.h"
+#include "apps/precision.h"
 #include "apps/run_start.h"
 #include "apps/weights.h"
 #include "tensor/threads.h"
@@ -66,7 +67,7 @@ static int print_report(ae_run *run, const ae_bench_model *b, const ae_memory_pl
     if (!run->json) {
         fprintf(run->out, "%s, %s of %lld x %lld in %s%s%s%s%s\n", b->row->class_name,
                 plan->train ? "a training step" : "a forward pass", (long long)batch, (long long)seq,
-                ae_dtype_name(plan->precision), plan->train ? ", " : "", plan->train ? b->rule : "",
+                ae_precision_name(plan->precision), plan->train ? ", " : "", plan->train ? b->rule : "",
                 plan->recompute ? ", layers recomputed" : "", b->early ? ", updated in backward" : "");
         ae_memory_print(r, run->out);
         return AE_EXIT_DONE;
@@ -76,7 +77,7 @@ static int print_report(ae_run *run, const ae_bench_model *b, const ae_memory_pl
     ae_json_set_int(o, "parameters", ae_model_numel(b->root));
     ae_json_set_int(o, "batch", batch);
     ae_json_set_int(o, "seq", seq);
-    ae_json_set_string(o, "precision", ae_dtype_name(plan->precision));
+    ae_json_set_string(o, "precision", ae_precision_name(plan->precision));
     ae_json_set_bool(o, "training", plan->train);
     ae_json_set_string(o, "optimizer", plan->train ? b->rule : NULL);
     ae_json_set_int(o, "accumulate", ae_options_int(run->options, "accumulate"));
@@ -92,7 +93,9 @@ static int measure(ae_run *run, ae_bench_model *b)
     const char *rule = ae_options_text(o, "optimizer");
     ae_memory_report r;
     ae_memory_plan plan = {.train = !ae_options_flag(o, "infer"), .dry = true};
-    plan.precision = ae_bench_precision(ae_options_text(o, "precision"));
+    if (ae_precision_read(run, plan.train, &plan.precision) != 0) {
+        return -1;
+    }
     plan.recompute = plan.train && ae_options_flag(o, "checkpoint-activations");
     b->rule = rule ? rule : "adamw";
     b->early = plan.train && ae_options_flag(o, "update-in-backward");

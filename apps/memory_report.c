@@ -39,6 +39,7 @@ static void read_account(const ae_bench_model *b, const ae_graph *g, const ae_op
     ae_pool_stats stats = ae_pool_get_stats(pool);
     memset(r, 0, sizeof *r);
     r->weights = ae_bench_model_bytes(b);
+    r->packs = ae_model_pack_bytes(b->root);
     r->inputs = ae_bench_input_bytes(b);
     r->optimizer = optimizer ? ae_optimizer_bytes(optimizer) : 0;
     r->total = ae_bench_held_bytes(b, g, optimizer);
@@ -101,6 +102,7 @@ void ae_memory_print(const ae_memory_report *r, FILE *out)
 {
     static const ae_memory_kind order[KINDS] = {AE_MEMORY_GRADIENTS, AE_MEMORY_SAVED, AE_MEMORY_WORKING};
     print_line(out, 0, "weights", r->weights, r->total);
+    print_line(out, 0, "copies of weights", r->packs, r->total);
     print_line(out, 0, "optimizer", r->optimizer, r->total);
     print_line(out, 0, "batch", r->inputs, r->total);
     for (int k = 0; k < KINDS; k++) {
@@ -119,6 +121,7 @@ ae_json *ae_memory_json(const ae_memory_report *r)
 {
     ae_json *o = ae_json_new_object(), *operations = ae_json_new_array();
     ae_json_set_int(o, "weights", r->weights);
+    ae_json_set_int(o, "packs", r->packs);
     ae_json_set_int(o, "optimizer", r->optimizer);
     ae_json_set_int(o, "batch", r->inputs);
     for (int k = 0; k < KINDS; k++) {

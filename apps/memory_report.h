@@ -27,6 +27,7 @@ enum { AE_MEMORY_LINES = 256 };
 /* Bytes when the step holds most. */
 typedef struct ae_memory_report {
     int64_t weights;                        /* parameters and buffers */
+    int64_t packs;                          /* copies of weights for inference */
     int64_t optimizer;                      /* its states */
     int64_t inputs;                         /* the batch */
     int64_t kinds[AE_MEMORY_GRADIENTS + 1]; /* by ae_memory_kind */
