@@ -8,6 +8,7 @@
 #include <float.h>
 #include <math.h>
 #include <omp.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,8 @@ static size_t memory_bytes(const ae_row_weight *w)
 int ae_row_weight_new(ae_row_weight *w, ae_dtype dtype, int64_t out, int64_t in, ae_err *e)
 {
     *w = (ae_row_weight){.dtype = dtype, .out = out, .in = in};
-    w->memory = aligned_alloc(ALIGNMENT, memory_bytes(w) + ALIGNMENT);
+    const bool countable = in == 0 || out <= PTRDIFF_MAX / 8 / in;
+    w->memory = countable ? aligned_alloc(ALIGNMENT, memory_bytes(w) + ALIGNMENT) : NULL;
     if (!w->memory) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for a copy of weights [%lld,%lld] in %s", (long long)out,
                           (long long)in, ae_dtype_name(dtype));
