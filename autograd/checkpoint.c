@@ -50,7 +50,9 @@ void ae_reach(ae_graph *g, ae_tensor *t)
         if (!list) {
             return;
         }
-        memcpy(list, r->list, (size_t)r->count * sizeof *list);
+        for (int i = 0; i < r->count; i++) {
+            list[i] = r->list[i];
+        }
         r->list = list;
         r->capacity = capacity;
     }
