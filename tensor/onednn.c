@@ -505,11 +505,8 @@ static bool is_misread(const ae_gemm *q)
     return (q->m == 1 && q->a_col != 1) || (q->n == 1 && q->m > 1 && q->c_row != 1);
 }
 
-int ae_onednn_matmul(const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e)
+static int run_matmul(const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e)
 {
-    if (is_misread(q)) {
-        return 1;
-    }
     int threads;
     const int old = set_threads(&threads);
     ae_matmul_key key;
@@ -525,6 +522,51 @@ int ae_onednn_matmul(const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e)
         cache_put(p);
     }
     restore_threads(old, threads);
+    return result;
+}
+
+/* Processors without VNNI add two products of i8 in 16 bits, which are cut off at 32767; then oneDNN's sums are wrong
+ * by any amount, without an error. The largest numbers show which kind of processor this is. */
+static bool find_exact_i8(void)
+{
+    enum { N = 64 };
+    int8_t *a = malloc((size_t)N * N);
+    int32_t *c = calloc((size_t)N * N, sizeof *c);
+    bool exact = a && c;
+    if (exact) {
+        memset(a, 127, (size_t)N * N);
+        ae_gemm q = ae_gemm_dense(AE_I8, N, N, N, a, a, c);
+        q.c_dtype = AE_I32;
+        exact = run_matmul(&q, NULL, NULL) == 0;
+    }
+    for (int i = 0; exact && i < N * N; i++) {
+        exact = c[i] == N * 127 * 127;
+    }
+    free(a);
+    free(c);
+    return exact;
+}
+
+bool ae_onednn_sums_i8(void)
+{
+    static atomic_int known; /* 0 not asked yet, 1 no, 2 yes; every thread would find the same */
+    int answer = atomic_load_explicit(&known, memory_order_relaxed);
+    if (answer == 0) {
+        answer = find_exact_i8() ? 2 : 1;
+        atomic_store_explicit(&known, answer, memory_order_relaxed);
+    }
+    return answer == 2;
+}
+
+/* What oneDNN would compute wrongly. */
+static bool is_wrong(const ae_gemm *q)
+{
+    return is_misread(q) || (q->a_dtype == AE_I8 && !ae_onednn_sums_i8());
+}
+
+int ae_onednn_matmul(const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e)
+{
+    const int result = is_wrong(q) ? 1 : run_matmul(q, pack, e);
     if (result == 0) {
         count_call(q, pack != NULL);
     }
@@ -538,7 +580,7 @@ const char *ae_onednn_matmul_name(const ae_gemm *q, const ae_onednn_pack *pack, 
     ae_matmul_key key;
     key_with_pack(q, pack, &key);
     matmul *p = cache_take(&key, pack, NULL);
-    snprintf(text, AE_ONEDNN_NAME_MAX, "%s", p && !is_misread(q) ? p->name : "");
+    snprintf(text, AE_ONEDNN_NAME_MAX, "%s", p && !is_wrong(q) ? p->name : "");
     if (p) {
         cache_put(p);
     }

@@ -31,6 +31,9 @@ int ae_onednn_sgemm(const ae_gemm *q, const float *a, const float *b, float beta
  * oneDNN's bf16 product, where there is one, is three times slower than widening to f32. */
 bool ae_onednn_has_bf16(void);
 
+/* Whether oneDNN's products of i8 are exact on this processor; where they are not, none is made. */
+bool ae_onednn_sums_i8(void);
+
 /* A copy of B of q (plain strides) in the layout that a matmul of q's extents prefers. NULL: with e untouched when
  * there is no fast implementation, with e filled on failure. */
 ae_onednn_pack *ae_onednn_pack_new(const ae_gemm *q, ae_err *e);

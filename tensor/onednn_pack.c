@@ -41,7 +41,7 @@ static dnnl_status_t choose_layout(ae_onednn_pack *pack, const ae_gemm *q, bool 
 
 ae_onednn_pack *ae_onednn_pack_new(const ae_gemm *q, ae_err *e)
 {
-    if (!ae_onednn_engine()) {
+    if (!ae_onednn_engine() || (q->b_dtype == AE_I8 && !ae_onednn_sums_i8())) {
         return NULL;
     }
     ae_onednn_pack *pack = calloc(1, sizeof *pack);

@@ -425,7 +425,8 @@ static void detached(void **state)
 {
     (void)state;
     static const int floats[] = {0, 2, 4, 7};
-    for (size_t i = 0; i < sizeof floats / sizeof floats[0]; i++) {
+    const size_t count = ae_onednn_sums_i8() ? 4 : 3; /* else the plain twin is the one that is right */
+    for (size_t i = 0; i < count; i++) {
         problem p = problem_of(floats[i], 3, 33, 48, 65);
         p.padded = p.bias = p.accumulate = 1;
         p.activation = AE_GEMM_GELU;
@@ -434,6 +435,27 @@ static void detached(void **state)
         run_and_check(&p, ae_gemm_run, "detached");
         for (int k = 0; k < AE_KERNEL_COUNT; k++) {
             assert_true(strncmp(ae_kernel_name(k), "gemm.plain", 10) || ae_kernel_count_at(k) == 0);
+        }
+    }
+}
+
+/* Sums of the largest products of i8, which 16 bits do not hold, on every processor. */
+static void largest_i8(void **state)
+{
+    (void)state;
+    enum { S = 64 };
+    static int8_t a[S * S], b[S * S];
+    static int32_t c[S * S];
+    static const int8_t ends[] = {127, -128, -127};
+    for (int k = 0; k < 9; k++) {
+        memset(a, ends[k / 3], sizeof a);
+        memset(b, ends[k % 3], sizeof b);
+        ae_gemm p = ae_gemm_dense(AE_I8, S, S, S, a, b, c);
+        p.c_dtype = AE_I32;
+        ae_err e = {0};
+        assert_int_equal(ae_gemm_run(&p, &e), 0);
+        for (int i = 0; i < S * S; i++) {
+            assert_int_equal(c[i], S * ends[k / 3] * ends[k % 3]);
         }
     }
 }
@@ -577,7 +599,7 @@ static void paths(void **state)
         {2, 8, "gemm.plain.bf16"},
         {2, 64, bf16 ? "gemm.onednn.bf16" : "gemm.converted.bf16"},
         {6, 8, "gemm.plain.i8"},
-        {6, 64, "gemm.onednn.i8"},
+        {6, 64, ae_onednn_sums_i8() ? "gemm.onednn.i8" : "gemm.plain.i8"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         problem p = problem_of(cases[i].pair, 1, cases[i].side, cases[i].side, cases[i].side);
@@ -818,6 +840,7 @@ int main(void)
         cmocka_unit_test(large),
         cmocka_unit_test(empty),
         cmocka_unit_test(overlapping_rows),
+        cmocka_unit_test(largest_i8),
         cmocka_unit_test(not_finite),
         cmocka_unit_test(detached),
         cmocka_unit_test(packs),
