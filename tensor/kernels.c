@@ -85,11 +85,6 @@ const char *ae_kernels_name(void)
 
 static const ae_kernels *_Atomic before_dry; /* NULL: no dry run is on */
 
-bool ae_kernels_dry(void)
-{
-    return atomic_load_explicit(&before_dry, memory_order_acquire) != NULL;
-}
-
 void ae_kernels_dry_run(bool on)
 {
     const ae_kernels *before = atomic_load_explicit(&before_dry, memory_order_acquire);
@@ -97,8 +92,10 @@ void ae_kernels_dry_run(bool on)
         before = ae_kernels_get();
         atomic_store_explicit(&in_use, ae_kernels_idle(before), memory_order_release);
         atomic_store_explicit(&before_dry, before, memory_order_release);
+        ae_kernels_mark_dry(true);
     } else if (!on && before) {
         atomic_store_explicit(&in_use, before, memory_order_release);
         atomic_store_explicit(&before_dry, NULL, memory_order_release);
+        ae_kernels_mark_dry(false);
     }
 }

@@ -244,6 +244,7 @@ AE_API int ae_kernels_select(const char *name);
  * whatever lies there. For reports of memory; the table of before comes back with `on` false. */
 AE_API void ae_kernels_dry_run(bool on);
 AE_API bool ae_kernels_dry(void);
+void ae_kernels_mark_dry(bool dry); /* for ae_kernels_dry_run alone: sets what ae_kernels_dry answers */
 
 /* The number of tables that this processor can run, worst first, and each of them (NULL outside 0..count-1). */
 AE_API int ae_kernels_count(void);
