@@ -1,12 +1,8 @@
 /* Tables, each case a file's text and what must come out of it: "label|text_a|text_b@line", a row a line. */
+#include "sample_file.h"
+
 #include "datasets/table.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,11 +12,7 @@ static char path[128];
 
 static const char *put(const char *name, const char *text, size_t bytes)
 {
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, bytes, f), bytes);
-    assert_int_equal(fclose(f), 0);
+    snprintf(path, sizeof path, "%s", write_file_in(folder, name, text, bytes));
     return path;
 }
 

@@ -2,6 +2,7 @@
 #ifndef AE_TESTS_TOKENIZERS_TOKENIZER_SAMPLES_H
 #define AE_TESTS_TOKENIZERS_TOKENIZER_SAMPLES_H
 
+#include "sample_file.h"
 #include "tokenizers/kinds.h"
 
 #include <setjmp.h>
@@ -23,18 +24,6 @@ static inline ae_tokenizer *open_golden(const char *name, const ae_tokenizer_opt
         fail_msg("%s", e.message);
     }
     return t;
-}
-
-/* Writes a file in a folder; its path, until the next one is written. */
-static inline const char *write_file_in(const char *folder, const char *name, const void *data, size_t bytes)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(data, 1, bytes, f), bytes);
-    assert_int_equal(fclose(f), 0);
-    return path;
 }
 
 /* A tokenizer from the text of a tokenizer.json. */
