@@ -1,6 +1,7 @@
 /* Projection to classes and cross-entropy in one: a block of rows of the logits exists at a time, and its gradients are
  * taken while it does. A language model's logits, its largest tensor, are never held whole. */
 #include "autograd/class_targets.h"
+#include "autograd/linear_inference.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 #include "autograd/weight_product.h"
@@ -59,8 +60,10 @@ static int linear_cross_entropy_shape(ae_call *c)
 /* What all blocks share. */
 typedef struct block_run {
     ae_call *call;
-    ae_weight weight;
-    const float *x, *bias;
+    ae_weight weight; /* made when a block first needs it: inference may have copies of its own */
+    int64_t many;     /* rows of a block where the weight is read often, else 0 */
+    ae_tensor *x;     /* dense */
+    const float *bias;
     float *logits, *losses;
     float *dx, *dw, *db; /* NULL where that gradient is not wanted */
     int64_t features, classes;
@@ -111,11 +114,38 @@ static void add_column_sums(const block_run *b, int64_t n)
     ae_frame_close(f);
 }
 
-static int run_block(const block_run *b, int64_t from, int64_t n)
+/* As inference computes linear layers; 1 when the block is a product like those of training. */
+static int infer_logits(const block_run *b, int64_t from, int64_t n)
 {
     ae_graph *g = b->call->graph;
-    const float *x = b->x + from * b->features;
-    if (ae_weight_forward(g, &b->weight, n, x, b->logits, b->bias, false) != 0) {
+    ae_frame f = ae_frame_open(g);
+    int64_t strides[2] = {b->features, 1};
+    ae_tensor *x = ae_view(g, b->x, 2, (int64_t[]){n, b->features}, strides, from * b->features);
+    ae_tensor *y = ae_from_borrowed(g, AE_F32, 2, (int64_t[]){n, b->classes}, b->logits);
+    int status = ae_linear_infer(b->call, x, false, y);
+    ae_frame_close(f);
+    return status;
+}
+
+static int block_logits(block_run *b, int64_t from, int64_t n)
+{
+    ae_call *c = b->call;
+    int status = infer_logits(b, from, n);
+    if (status <= 0) {
+        return status;
+    }
+    if (!b->weight.data && ae_weight_make(&b->weight, c->graph, c->in[WEIGHT], b->many, false) != 0) {
+        return -1;
+    }
+    const float *x = b->x->data;
+    return ae_weight_forward(c->graph, &b->weight, n, x + from * b->features, b->logits, b->bias, false);
+}
+
+static int run_block(block_run *b, int64_t from, int64_t n)
+{
+    ae_graph *g = b->call->graph;
+    const float *x = (const float *)b->x->data + from * b->features;
+    if (block_logits(b, from, n) != 0) {
         return -1;
     }
     block_losses(b, from, n);
@@ -147,10 +177,10 @@ static int run_blocks(block_run *b, int64_t rows)
     ae_graph *g = c->graph;
     int64_t step = block_rows(rows, b->classes), most = rows < step ? rows : step, status = 0;
     ae_tensor *logits = ae_empty(g, AE_F32, 2, (int64_t[]){most, b->classes});
-    int64_t products = 2 * ((rows + step - 1) / step);
-    if (!ae_ok(g) || ae_weight_make(&b->weight, g, c->in[WEIGHT], products > 2 ? most : 0, false) != 0) {
+    if (!ae_ok(g)) {
         return -1;
     }
+    b->many = rows > step ? most : 0;
     b->logits = logits->data;
     for (int64_t from = 0; from < rows && status == 0; from += step) {
         status = run_block(b, from, rows - from < step ? rows - from : step);
@@ -170,7 +200,8 @@ static int linear_cross_entropy_forward(ae_call *c)
     block_run b = {.call = c, .features = c->in[X]->shape[1], .classes = c->in[WEIGHT]->shape[0]};
     double count = ae_targets_count(c->in[TARGETS], a->ignore_index);
     b.scale = a->reduction == AE_REDUCE_MEAN ? (float)(1 / count) : 1.0f;
-    ae_tensor *x = ae_dense(g, c->in[X]), *losses = ae_empty(g, AE_F32, 1, &rows);
+    b.x = ae_dense(g, c->in[X]);
+    ae_tensor *losses = ae_empty(g, AE_F32, 1, &rows);
     ae_tensor *bias = c->in[BIAS] ? ae_dense(g, c->in[BIAS]) : NULL;
     b.dx = gradient_place(c, X);
     b.dw = gradient_place(c, WEIGHT);
@@ -178,7 +209,6 @@ static int linear_cross_entropy_forward(ae_call *c)
     if (!ae_ok(g)) {
         return -1;
     }
-    b.x = x->data;
     b.bias = bias ? bias->data : NULL;
     b.losses = losses->data;
     if (b.db) {

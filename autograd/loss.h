@@ -28,7 +28,8 @@ AE_API ae_tensor *ae_cross_entropy(ae_graph *g, ae_tensor *logits, ae_tensor *ta
 
 /* The same of the logits x weight^T + bias: x (rows,features), weight (classes,features), bias (classes) or NULL,
  * targets (rows). The logits are made and dropped by blocks of rows, and the gradients are taken meanwhile, so that
- * memory does not grow with rows times classes. Class weights, and one loss a row, take the logits whole. */
+ * memory does not grow with rows times classes. Class weights, and one loss a row, take the logits whole. Without
+ * AE_GRAD the logits are those of linear in the graph's precision: under AE_I8 by the weight's copy in bytes. */
 AE_API ae_tensor *ae_linear_cross_entropy(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias,
                                           ae_tensor *targets, const ae_cross_entropy_options *options);
 

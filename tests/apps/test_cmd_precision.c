@@ -9,7 +9,7 @@
     "\"vocab_size\": 20, \"hidden_size\": 64, \"num_hidden_layers\": 1, \"num_attention_heads\": 2, "                  \
     "\"intermediate_size\": 128, \"max_position_embeddings\": 24, \"initializer_range\": 0.2, \"pad_token_id\": 0"
 #define WIDE_GPT2                                                                                                      \
-    "\"vocab_size\": 20, \"n_embd\": 64, \"n_layer\": 2, \"n_head\": 2, \"n_positions\": 24, "                         \
+    "\"n_embd\": 64, \"n_layer\": 2, \"n_head\": 2, \"n_positions\": 24, "                                             \
     "\"initializer_range\": 0.2"
 
 static int make_models(void **state)
@@ -18,8 +18,13 @@ static int make_models(void **state)
     make_model("i_class.h5", "BertForSequenceClassification", "{" WIDE_BERT ", \"num_labels\": 3}",
                "{\"objective\": \"classes\", \"texts\": 1, \"seq\": 16}", NULL, 3);
     make_model("i_mlm.h5", "BertForMaskedLM", "{" WIDE_BERT "}", "{\"objective\": \"mlm\", \"seq\": 20}", NULL, 7);
-    make_model("i_lm.h5", "GPT2LMHeadModel", "{" WIDE_GPT2 "}", "{\"objective\": \"lm\", \"seq\": 12}", NULL, 11);
+    make_model("i_lm.h5", "GPT2LMHeadModel", "{\"vocab_size\": 20, " WIDE_GPT2 "}",
+               "{\"objective\": \"lm\", \"seq\": 12}", NULL, 11);
+    make_model("i_words.h5", "GPT2LMHeadModel", "{\"vocab_size\": 90, " WIDE_GPT2 "}",
+               "{\"objective\": \"lm\", \"seq\": 12}", NULL, 11);
     write_text("i_table.tsv", "label\ttext_a\n0\tthe fox sat\n1\tthe old crow sat on a tree\n2\the said .\n");
+    write_text("i_text.txt",
+               "the fox sat on a tree . the old crow said , he ran\nshe sat on the old tree . the fox ran\n");
     return 0;
 }
 
@@ -74,12 +79,19 @@ static int run_eval(const char *precision)
     return aesop(7, "eval", "i_class.h5", "--test", "i_table.tsv", "--json", "--precision", precision);
 }
 
+/* A loss over words of which there are enough for a copy. */
+static int run_words(const char *precision)
+{
+    return aesop(7, "eval", "i_words.h5", "--test", "i_text.txt", "--json", "--precision", precision);
+}
+
 static void commands_stay_near_f32(void **state)
 {
     (void)state;
     check_near("predict", run_predict, 0.05);
     check_near("embed", run_embed, 0.05);
     check_near("eval", run_eval, 0.05);
+    check_near("eval of words", run_words, 0.01);
     expect_status(run_fill("int8"), 0);
     expect_status(aesop(8, "generate", "i_lm.h5", "the fox", "--length", "9", "--json", "--precision", "int8"), 0);
     assert_non_null(strstr(out_text, "\"tokens\":"));

@@ -1,6 +1,6 @@
 /* The copies of parameters that inference reads: linear layers in i8 and bf16 near those in f32, which weights have
  * copies, that a change of values reaches them, what they weigh, that threads share them, that training stays without
- * them; and a whole language model in int8. */
+ * them; losses over a vocabulary; and a whole language model in int8. */
 #include "nn/linear.h"
 #include "nn/optimizer.h"
 #include "tensor/counters.h"
@@ -267,6 +267,71 @@ static void threads_share_the_copies(void **state)
     drop(&l);
 }
 
+/* The loss of m rows over the classes of a table, by blocks or with the logits whole. */
+static double loss_over(const layers *l, ae_tensor *table, ae_tensor *bias, int64_t m, ae_dtype precision, bool whole)
+{
+    ae_graph_precision(l->g, precision);
+    ae_graph_begin(l->g, AE_EVAL);
+    ae_tensor *x = ae_from_borrowed(l->g, AE_F32, 2, (int64_t[]){m, table->shape[1]}, l->x);
+    ae_tensor *targets = ae_empty(l->g, AE_I64, 1, &m);
+    for (int64_t i = 0; i < m; i++) {
+        ae_set_i64(targets, i, i % 5 == 3 ? -100 : i * 7919 % table->shape[0]);
+    }
+    ae_tensor *loss = whole ? ae_cross_entropy(l->g, ae_f_linear(l->g, x, table, bias), targets, NULL)
+                            : ae_linear_cross_entropy(l->g, x, table, bias, targets, NULL);
+    const double value = ae_item(loss);
+    if (!ae_ok(l->g)) {
+        fail_msg("%s", ae_graph_error(l->g)->message);
+    }
+    return value;
+}
+
+/* In each precision as with that precision's logits, whichever way the rows take, and near f32: an error of a
+ * hundredth of the logits, whose deviation is 1, moves a row's loss by no more than a few hundredths. */
+static void losses_are_those_of_the_logits(void **state)
+{
+    (void)state;
+    static const int64_t rows[] = {1, 4, 8, 9, 16, 17, 300};
+    static const ae_dtype precisions[] = {AE_F32, AE_BF16, AE_I8};
+    layers l = make();
+    ae_tensor *w = l.plain.weight, *b = l.plain.bias;
+    for (size_t i = 0; i < 3 * sizeof rows / sizeof *rows; i++) {
+        const int64_t m = rows[i / 3];
+        const ae_dtype precision = precisions[i % 3];
+        const double f32 = loss_over(&l, w, b, m, AE_F32, true);
+        const double want = loss_over(&l, w, b, m, precision, true), got = loss_over(&l, w, b, m, precision, false);
+        if (!(fabs(got - want) < 2e-6 * want && fabs(got - f32) < 0.05)) {
+            fail_msg("%lld rows in %s: %.9g, the logits give %.9g, f32 %.9g", (long long)m, ae_dtype_name(precision),
+                     got, want, f32);
+        }
+        assert_true(precision != AE_I8 || fabs(got - f32) > 1e-6);
+    }
+    ae_model_drop_packs(l.m);
+    loss_over(&l, w, b, 100, AE_I8, false);
+    assert_true(ae_model_pack_bytes(l.m) > 0);
+    assert_int_equal(ae_graph_weight_bytes(l.g), (int64_t)OUT * (IN + 4));
+    drop(&l);
+}
+
+/* 260 rows of 70,000 logits pass 64 MiB: two blocks, and one copy of the weight. */
+static void losses_by_blocks(void **state)
+{
+    (void)state;
+    enum { CLASSES = 70000, WIDTH = 64 };
+    layers l = make();
+    ae_tensor *table = ae_param(l.m, "table", 2, (int64_t[]){CLASSES, WIDTH}, ae_init_normal(0.1));
+    assert_true(ae_model_ok(l.m));
+    const double f32 = loss_over(&l, table, NULL, 260, AE_F32, false);
+    const double want = loss_over(&l, table, NULL, 260, AE_I8, true);
+    assert_int_equal(ae_graph_weight_bytes(l.g), (int64_t)CLASSES * (WIDTH + 4));
+    const int64_t copies = ae_model_pack_bytes(l.m);
+    const double got = loss_over(&l, table, NULL, 260, AE_I8, false);
+    assert_int_equal(ae_graph_weight_bytes(l.g), 2 * (int64_t)CLASSES * (WIDTH + 4));
+    assert_int_equal(ae_model_pack_bytes(l.m), copies);
+    assert_true(fabs(got - want) < 2e-6 * want && fabs(got - f32) > 1e-7 && fabs(got - f32) < 0.01);
+    drop(&l);
+}
+
 /* The logits of a small GPT-2 for one token and for many; its weights are (in,out), its projection is the table. */
 static void a_language_model(void **state)
 {
@@ -319,6 +384,8 @@ int main(void)
         cmocka_unit_test(a_step_counts_the_bytes_it_read),
         cmocka_unit_test(training_is_as_it_was),
         cmocka_unit_test(threads_share_the_copies),
+        cmocka_unit_test(losses_are_those_of_the_logits),
+        cmocka_unit_test(losses_by_blocks),
         cmocka_unit_test(a_language_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,14 +136,15 @@ static int vocabulary(double *result, ae_err *e)
 
 /* ---- generation ------------------------------------------------------------------------------------------------------ */
 
-static int generate_both_ways(ae_graph *g, const ae_decoder *d, const ae_tensor *ids, double *result, ae_err *e)
+static int generate_both_ways(ae_graph *g, struct ae_gpt2 *p, ae_tensor *ids, double *result, ae_err *e)
 {
     static const int64_t end = 3;
+    ae_decoder d = ae_zoo_find("GPT2LMHeadModel")->decoder(p);
     ae_generate_options o = {.max_new_tokens = 3, .eos = {&end, 1}, .repetition_penalty = 1.2};
     ae_beam_options beams = {.rules = o, .num_beams = 2, .length_penalty = 1};
     ae_tensor *found[2] = {0}, *scores = NULL, *totals = NULL;
-    int status = ae_generate(g, d, ids, NULL, &o, &found[0], &scores, e);
-    status = status == 0 ? ae_beam_search(g, d, ids, NULL, &beams, &found[1], &totals, NULL, e) : -1;
+    int status = ae_generate(g, &d, ids, NULL, &o, &found[0], &scores, e);
+    status = status == 0 ? ae_beam_search(g, &d, ids, NULL, &beams, &found[1], &totals, NULL, e) : -1;
     *result = 0;
     for (int i = 0; i < 2 && status == 0; i++) {
         for (int64_t k = 0; k < ae_numel(found[i]); k++) {
@@ -157,7 +158,18 @@ static int generate_both_ways(ae_graph *g, const ae_decoder *d, const ae_tensor 
     return status;
 }
 
-static int generate_in(const char *text, ae_dtype precision, double *result, ae_err *e)
+/* The loss of the same texts, by the copies of the weights. */
+static int loss_of_texts(ae_graph *g, struct ae_gpt2 *p, ae_tensor *ids, double *result, ae_err *e)
+{
+    ae_gpt2_inputs in = {.input_ids = ids};
+    ae_graph_begin(g, AE_EVAL);
+    *result = ae_item(ae_gpt2_lm_loss(g, p, ae_gpt2_encode(g, p, &in), ids));
+    return graph_error(g, e);
+}
+
+typedef int (*gpt2_use)(ae_graph *g, struct ae_gpt2 *p, ae_tensor *ids, double *result, ae_err *e);
+
+static int use_gpt2(gpt2_use use, const char *text, ae_dtype precision, double *result, ae_err *e)
 {
     const ae_zoo_model *row = ae_zoo_find("GPT2LMHeadModel");
     struct ae_gpt2 p = {0};
@@ -173,9 +185,8 @@ static int generate_in(const char *text, ae_dtype precision, double *result, ae_
         if (!ae_model_ok(m)) {
             ae_err_set(e, ae_model_error(m)->code, "%s", ae_model_error(m)->message);
         } else {
-            ae_decoder d = row->decoder(&p);
             ae_graph_precision(g, precision);
-            status = generate_both_ways(g, &d, ids, result, e);
+            status = use(g, &p, ids, result, e);
         }
     }
     ae_tensor_free(ids);
@@ -187,8 +198,8 @@ static int generate_in(const char *text, ae_dtype precision, double *result, ae_
 
 static int generate(double *result, ae_err *e)
 {
-    return generate_in("{\"vocab_size\":11,\"n_embd\":8,\"n_layer\":1,\"n_head\":2,\"n_positions\":8}", AE_F32, result,
-                       e);
+    static const char small[] = "{\"vocab_size\":11,\"n_embd\":8,\"n_layer\":1,\"n_head\":2,\"n_positions\":8}";
+    return use_gpt2(generate_both_ways, small, AE_F32, result, e);
 }
 
 /* Wide enough for copies of the weights, which are made on the way. */
@@ -196,12 +207,17 @@ static const char wide[] = "{\"vocab_size\":64,\"n_embd\":64,\"n_layer\":1,\"n_h
 
 static int generate_in_int8(double *result, ae_err *e)
 {
-    return generate_in(wide, AE_I8, result, e);
+    return use_gpt2(generate_both_ways, wide, AE_I8, result, e);
+}
+
+static int loss_in_int8(double *result, ae_err *e)
+{
+    return use_gpt2(loss_of_texts, wide, AE_I8, result, e);
 }
 
 static int generate_in_bf16(double *result, ae_err *e)
 {
-    return generate_in(wide, AE_BF16, result, e);
+    return use_gpt2(generate_both_ways, wide, AE_BF16, result, e);
 }
 
 /* ---- model files ----------------------------------------------------------------------------------------------------- */
@@ -315,6 +331,7 @@ static void generation(void **state)
     every_failure(generate);
     every_failure(generate_in_int8);
     every_failure(generate_in_bf16);
+    every_failure(loss_in_int8);
 }
 
 static void model_files(void **state)
