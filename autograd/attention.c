@@ -193,6 +193,24 @@ static float *zeros_for(ae_call *c, int i, ae_tensor **gin)
     return gin[i]->data;
 }
 
+/* Describes the gradient of the bias, whose own shape it takes. */
+static void plan_bias_gradient(attention_problem *p, const ae_tensor *bias)
+{
+    p->bias_count = 1;
+    for (int axis = 3, i = bias->ndim - 1; axis >= 0; axis--, i--) {
+        int64_t extent = i >= 0 ? bias->shape[i] : 1;
+        p->dbias_strides[axis] = extent > 1 ? p->bias_count : 0;
+        p->bias_count *= extent;
+    }
+}
+
+/* The sum of the parts (parts,n), in t's shape. */
+static ae_tensor *sum_of_parts(ae_graph *g, ae_tensor *parts, const ae_tensor *t)
+{
+    ae_tensor *sum = parts->shape[0] > 1 ? ae_sum(g, parts, 1, (int[]){0}, false) : parts;
+    return ae_reshape(g, sum, t->ndim, t->shape);
+}
+
 static void attention_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 {
     ae_graph *g = c->graph;
@@ -207,14 +225,17 @@ static void attention_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     d.dk = zeros_for(c, 1, gin);
     d.dv = zeros_for(c, 2, gin);
     if (in[3] && c->need[3]) {
-        gin[3] = ae_zeros(g, AE_F32, 4, (int64_t[]){p.batch, p.heads, in[0]->shape[1], in[1]->shape[1]});
+        plan_bias_gradient(&p, c->in[3]);
+    }
+    int64_t parts = ae_attention_plan(&p).parts;
+    if (p.bias_count) {
+        gin[3] = ae_zeros(g, AE_F32, 2, (int64_t[]){parts, p.bias_count});
         d.dbias = gin[3]->data;
     }
-    ae_tensor *keys = NULL;
     if (in[4]) {
         d.drelative_query = zeros_for(c, 4, gin);
-        keys = ae_zeros(g, AE_F32, 3, (int64_t[]){p.batch, in[5]->shape[0], in[5]->shape[1]});
-        d.drelative_keys = keys->data;
+        gin[5] = ae_zeros(g, AE_F32, 2, (int64_t[]){parts, ae_numel(in[5])});
+        d.drelative_keys = gin[5]->data;
     }
     ae_tensor *scratch = ae_empty(g, AE_F32, 1, (int64_t[]){ae_attention_scratch(&p, true)});
     if (!ae_ok(g)) {
@@ -222,9 +243,10 @@ static void attention_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     }
     p.lse = c->extra[0]->data;
     ae_attention_run_backward(&p, &d, scratch->data);
-    gin[5] = keys ? ae_sum(g, keys, 1, (int[]){0}, false) : NULL;
     for (int i = 0; i < 6; i++) {
-        gin[i] = gin[i] ? ae_cast(g, gin[i], c->in[i]->dtype) : NULL;
+        if (gin[i]) {
+            gin[i] = ae_cast(g, i == 3 || i == 5 ? sum_of_parts(g, gin[i], c->in[i]) : gin[i], c->in[i]->dtype);
+        }
     }
     ae_kernel_called(AE_K_ATTENTION_BACKWARD);
 }
@@ -242,56 +264,71 @@ static void sample_packed(ae_sample *s, int64_t longest, ae_mask_kind kind)
     s->out[0] = ae_f_attention(s->graph, q, k, v, ae_mask_packed(s->graph, kind, 3, offsets), &o);
 }
 
-/* Shapes of a sample without packing. */
-typedef struct sample_shapes {
-    const char *q, *k, *relative; /* the relative keys (R,A*D), or NULL */
+/* A sample without packing. */
+typedef struct sample_kind {
+    const char *q, *k;
+    enum { NO_MASK, KEPT, KEPT_EACH, CAUSAL, CAUSAL_KEPT, PREFIX } mask;
+    const char *bias;     /* or NULL */
+    const char *relative; /* the relative keys (R,A*D), or NULL */
     int64_t origin;
-} sample_shapes;
+    int heads;
+    double scale, dropout;
+} sample_kind;
 
-static const ae_mask *sample_mask(ae_sample *s, int v)
+static const ae_mask *sample_mask(ae_sample *s, const sample_kind *of)
 {
     ae_graph *g = s->graph;
     const ae_mask *mask = ae_mask_full(g);
-    if (v == 1) {
+    switch (of->mask) {
+    case KEPT:
         mask = ae_mask_padding(g, ae_sample_mask(s, "2,5"));
-    } else if (v == 7) {
+        break;
+    case KEPT_EACH:
         mask = ae_mask_padding(g, ae_sample_mask(s, "2,3,5"));
-    } else if (v == 2 || v == 4 || v == 8 || v == 11 || v == 13) {
-        mask = ae_mask_causal(g, v == 4 ? ae_sample_mask(s, "2,4") : NULL);
-    } else if (v == 3) {
+        break;
+    case CAUSAL:
+        mask = ae_mask_causal(g, NULL);
+        break;
+    case CAUSAL_KEPT:
+        mask = ae_mask_causal(g, ae_sample_mask(s, "2,4"));
+        break;
+    case PREFIX:
         mask = ae_mask_prefix(g, ae_sample_ids(s, "2", 1, 3), NULL);
+        break;
+    default:
+        break;
     }
-    if (v == 3 || v == 9 || v == 12) {
-        static const char *const biases[] = {"2,3,3", "1,2,3,5", "2,1,67,130"};
-        mask = ae_mask_with_bias(g, mask, ae_sample_in(s, biases[v == 3 ? 0 : v == 9 ? 1 : 2], -1, 1));
-    }
-    return mask;
+    return of->bias ? ae_mask_with_bias(g, mask, ae_sample_in(s, of->bias, -1, 1)) : mask;
 }
+
+enum { SMALL_SAMPLES = 12, BIG_SAMPLES = 5 };
 
 static void attention_sample(ae_sample *s)
 {
-    /* 5 and 6 are packed; of 9 and 14 some pairs find no relative key. */
-    static const sample_shapes shapes[] = {{"2,3,4", "2,3,4", NULL, 0},
-                                           {"2,3,4", "2,5,4", NULL, 0},
-                                           {"1,4,6", "1,4,6", NULL, 0},
-                                           {"2,3,4", "2,3,4", NULL, 0},
-                                           {"2,2,4", "2,4,4", NULL, 0},
-                                           {"", "", NULL, 0},
-                                           {"", "", NULL, 0},
-                                           {"2,3,4", "2,5,4", NULL, 0},
-                                           {"2,3,4", "2,5,4", "7,4", 2},
-                                           {"2,3,4", "2,5,4", "3,4", 1},
-                                           {"2,70,32", "2,70,32", NULL, 0},
-                                           {"1,150,12", "1,150,12", NULL, 0},
-                                           {"2,67,16", "2,130,16", NULL, 0},
-                                           {"2,70,32", "2,130,32", "199,32", 69},
-                                           {"1,150,12", "1,90,12", "100,12", 80}};
-    int v = s->variant;
-    if (v == 5 || v == 6) {
-        sample_packed(s, v == 5 ? 1 : 3, v == 5 ? AE_MASK_FULL : AE_MASK_CAUSAL);
+    /* Two small ones are packed; with relative keys (3,4) and (100,12) some pairs find none. */
+    static const sample_kind kinds[SMALL_SAMPLES + BIG_SAMPLES] = {
+        {"2,3,4", "2,3,4", .heads = 2, .dropout = 0.25},
+        {"2,3,4", "2,5,4", KEPT, .heads = 2, .scale = 0.7},
+        {"1,4,6", "1,4,6", CAUSAL, .heads = 3},
+        {"2,3,4", "2,3,4", PREFIX, .bias = "2,3,3", .heads = 2},
+        {"2,2,4", "2,4,4", CAUSAL_KEPT, .heads = 2},
+        {"", "", NO_MASK, .heads = 0},
+        {"", "", CAUSAL, .heads = 0},
+        {"2,3,4", "2,5,4", KEPT_EACH, .heads = 2},
+        {"2,3,4", "2,5,4", CAUSAL, .relative = "7,4", .origin = 2, .heads = 2},
+        {"2,3,4", "2,5,4", .bias = "1,2,3,5", .relative = "3,4", .origin = 1, .heads = 2, .dropout = 0.25},
+        {"2,3,4", "2,5,4", .bias = "2,1,1,5", .relative = "3,4", .origin = 1, .heads = 2},
+        {"2,3,4", "2,5,4", .bias = "2,2,3,1", .heads = 2},
+        {"2,70,32", "2,70,32", .heads = 2, .dropout = 0.25},
+        {"1,150,12", "1,150,12", CAUSAL, .bias = "150", .heads = 2},
+        {"2,67,16", "2,130,16", .bias = "2,1,67,130", .heads = 2},
+        {"2,70,32", "2,130,32", CAUSAL, .relative = "199,32", .origin = 69, .heads = 2},
+        {"1,150,12", "1,90,12", .relative = "100,12", .origin = 80, .heads = 2}};
+    const sample_kind *of = &kinds[s->variant];
+    if (!of->heads) {
+        sample_packed(s, of->mask == NO_MASK ? 1 : 3, of->mask == NO_MASK ? AE_MASK_FULL : AE_MASK_CAUSAL);
         return;
     }
-    const sample_shapes *of = &shapes[v];
     ae_tensor *q = ae_sample_in(s, of->q, -1, 1), *k = ae_sample_in(s, of->k, -1, 1),
               *x = ae_sample_in(s, of->k, -1, 1);
     ae_relative relative = {.origin = of->origin};
@@ -299,11 +336,9 @@ static void attention_sample(ae_sample *s)
         relative.query = ae_sample_in(s, of->q, -1, 1);
         relative.keys = ae_sample_in(s, of->relative, -1, 1);
     }
-    ae_attention_options o = {.heads = v == 2 ? 3 : 2,
-                              .scale = v == 1 ? 0.7 : 0,
-                              .dropout = v == 0 || v == 9 || v == 10 ? 0.25 : 0,
-                              .relative = of->relative ? &relative : NULL};
-    s->out[0] = ae_f_attention(s->graph, q, k, x, sample_mask(s, v), &o);
+    ae_attention_options o = {
+        .heads = of->heads, .scale = of->scale, .dropout = of->dropout, .relative = of->relative ? &relative : NULL};
+    s->out[0] = ae_f_attention(s->graph, q, k, x, sample_mask(s, of), &o);
 }
 
 #define EVERYTHING (AE_IN(0) | AE_IN(1) | AE_IN(2) | AE_IN(3) | AE_IN(4) | AE_IN(5) | AE_OUT(0))
@@ -322,8 +357,8 @@ const ae_op ae_op_attention = {
     .vjp = attention_vjp,
     .decompose = ae_attention_decompose,
     .sample = attention_sample,
-    .samples = 10,
-    .big_samples = 5,
+    .samples = SMALL_SAMPLES,
+    .big_samples = BIG_SAMPLES,
 };
 
 static int attention_attr_of(ae_graph *g, const ae_tensor *q, const ae_mask *mask, const ae_attention_options *o,

@@ -7,8 +7,6 @@
 #include <omp.h>
 #include <string.h>
 
-enum { BLOCK = 64 }; /* queries at a time: their scores against 512 keys fill half of a second-level cache of 256 KiB */
-
 bool ae_attention_precedes(const ae_mask *m, int64_t b, int64_t t, int64_t s, int64_t n_t, int64_t n_s)
 {
     if (m->kind == AE_MASK_FULL || s <= t + n_s - n_t) {
@@ -27,22 +25,6 @@ bool ae_attention_sees(const ae_mask *m, int64_t b, int64_t t, int64_t s, int64_
     return kept(m, b, t, s) && ae_attention_precedes(m, b, t, s, n_t, n_s);
 }
 
-/* One (sequence, head): where its rows are. */
-typedef struct head {
-    const ae_mask *mask;
-    int64_t b, t, s; /* sequence, queries, keys */
-    const float *q, *k, *v;
-    int64_t q_row, k_row, v_row;
-    int64_t row0;   /* number of its first query among all queries */
-    int64_t key0;   /* number of its first key among all keys */
-    uint64_t first; /* element of its first probability in the dropout's draw */
-    const float *bias;
-    const int64_t *bias_strides; /* of the (B,A,T,S) view */
-    const float *relative_query, *relative_keys;
-    int64_t relative_query_row, relative_keys_row;
-    float *lse;
-} head;
-
 static int64_t total_rows(const attention_problem *p)
 {
     return p->q->ndim == 2 ? p->q->shape[0] : p->q->shape[0] * p->q->shape[1];
@@ -54,11 +36,11 @@ static const float *rows_of(const ae_tensor *t, int64_t b, int64_t packed_row, i
     return (const float *)t->data + at + column;
 }
 
-static head head_of(const attention_problem *p, int64_t b, int64_t a)
+static attention_head head_of(const attention_problem *p, int64_t b, int64_t a)
 {
     const ae_mask *m = &p->attr->mask;
     bool packed = m->q_offsets != NULL;
-    head h = {.mask = m, .b = b};
+    attention_head h = {.mask = m, .b = b};
     h.t = packed ? m->q_offsets[b + 1] - m->q_offsets[b] : p->q->shape[1];
     h.s = packed ? m->k_offsets[b + 1] - m->k_offsets[b] : p->k->shape[1];
     h.row0 = packed ? m->q_offsets[b] : b * h.t;
@@ -90,7 +72,7 @@ static head head_of(const attention_problem *p, int64_t b, int64_t a)
 }
 
 /* Keys from the first that some query of the block may see: all, or up to the block's last diagonal. */
-static int64_t keys_seen(const head *h, int64_t t_end)
+static int64_t keys_seen(const attention_head *h, int64_t t_end)
 {
     /* A query may see nothing, and then looks beyond its diagonal. */
     bool blind = h->s > 0 && h->mask->keep && (h->mask->queries || !kept(h->mask, h->b, 0, 0));
@@ -105,7 +87,7 @@ static int64_t keys_seen(const head *h, int64_t t_end)
 }
 
 /* Adds the bias and hides keys in one row of scores; returns whether the query sees anything. */
-static bool mask_row(const head *h, int64_t t, float *x, int64_t n)
+static bool mask_row(const attention_head *h, int64_t t, float *x, int64_t n)
 {
     if (h->bias) {
         const float *bias = h->bias + t * h->bias_strides[2];
@@ -135,7 +117,7 @@ static bool mask_row(const head *h, int64_t t, float *x, int64_t n)
 }
 
 /* The weights of a query that sees nothing: even over the keys that one rule alone hides. */
-static void even_row(const head *h, int64_t t, float *x, int64_t n)
+static void even_row(const attention_head *h, int64_t t, float *x, int64_t n)
 {
     int64_t count = 0;
     for (int64_t s = 0; s < n; s++) {
@@ -148,73 +130,9 @@ static void even_row(const head *h, int64_t t, float *x, int64_t n)
     }
 }
 
-/* Relative scores of a block: query t0 + i and key s meet in column s - i + n_t - 1 of the product of its queries with
- * the n_s + n_t - 1 relative keys from row `first` on, of which columns [from, to) are in the table. */
-typedef struct diagonals {
-    int64_t first, count, from, to;
-} diagonals;
-
-static diagonals diagonals_of(const attention_problem *p, int64_t t0, int64_t n_t, int64_t n_s)
-{
-    diagonals r = {.first = p->attr->origin - t0 - n_t + 1, .count = n_s > 0 ? n_s + n_t - 1 : 0};
-    int64_t rows = p->relative_keys->shape[0];
-    r.from = r.first < 0 ? -r.first : 0;
-    r.from = r.from < r.count ? r.from : r.count;
-    r.to = rows - r.first < r.count ? rows - r.first : r.count;
-    r.to = r.to > r.from ? r.to : r.from;
-    return r;
-}
-
-static const float *diagonal_keys(const head *h, const diagonals *r)
-{
-    return h->relative_keys + (r->first + r->from) * h->relative_keys_row;
-}
-
-/* scratch: (D + BLOCK) * (max_s + BLOCK) floats, for the keys' transpose and the product. */
-static void add_relative(const ae_kernels *f, const attention_problem *p, const head *h, int64_t t0, int64_t n_t,
-                         int64_t n_s, float *x, float *scratch)
-{
-    diagonals r = diagonals_of(p, t0, n_t, n_s);
-    int64_t n = r.to - r.from;
-    if (n == 0) {
-        return;
-    }
-    float *kt = scratch, *product = scratch + p->d * (p->max_s + BLOCK);
-    f->transpose(diagonal_keys(h, &r), h->relative_keys_row, n, p->d, kt, n);
-    f->matmul(n_t, n, p->d, p->scale, h->relative_query + t0 * h->relative_query_row, h->relative_query_row, 1, kt, n,
-              product, n, false);
-    for (int64_t i = 0; i < n_t; i++) {
-        int64_t shift = r.from + i - n_t + 1; /* the key that column 0 of the product belongs to */
-        for (int64_t m = shift < 0 ? -shift : 0; m < n && m + shift < n_s; m++) {
-            x[i * n_s + m + shift] += product[i * n + m];
-        }
-    }
-}
-
-/* From dS to the gradients of the relative query and of this sequence's relative keys (R,A*D). */
-static void relative_gradients(const ae_kernels *f, const attention_problem *p, const head *h, int64_t t0, int64_t n_t,
-                               int64_t n_s, const float *x_grad, float *dquery, float *dkeys, float *scratch)
-{
-    diagonals r = diagonals_of(p, t0, n_t, n_s);
-    int64_t n = r.to - r.from, width = p->heads * p->d;
-    if (n == 0) {
-        return;
-    }
-    memset(scratch, 0, (size_t)(n_t * n) * sizeof *scratch);
-    for (int64_t i = 0; i < n_t; i++) {
-        int64_t shift = r.from + i - n_t + 1;
-        for (int64_t m = shift < 0 ? -shift : 0; m < n && m + shift < n_s; m++) {
-            scratch[i * n + m] = x_grad[i * n_s + m + shift];
-        }
-    }
-    f->matmul(n_t, p->d, n, p->scale, scratch, n, 1, diagonal_keys(h, &r), h->relative_keys_row, dquery, width, false);
-    f->matmul(n, p->d, n_t, p->scale, scratch, 1, n, h->relative_query + t0 * h->relative_query_row,
-              h->relative_query_row, dkeys + (r.first + r.from) * width, width, true);
-}
-
 /* kt (D,S) holds the keys' transpose, its rows ldk apart. */
-static void block_scores(const ae_kernels *f, const attention_problem *p, const head *h, const float *kt, int64_t ldk,
-                         int64_t t0, int64_t n_t, int64_t n_s, float *x)
+static void block_scores(const ae_kernels *f, const attention_problem *p, const attention_head *h, const float *kt,
+                         int64_t ldk, int64_t t0, int64_t n_t, int64_t n_s, float *x)
 {
     f->matmul(n_t, n_s, p->d, p->scale, h->q + t0 * h->q_row, h->q_row, 1, kt, ldk, x, n_s, false);
 }
@@ -222,15 +140,15 @@ static void block_scores(const ae_kernels *f, const attention_problem *p, const 
 static void forward_block(const attention_problem *p, int64_t b, int64_t a, int64_t t0, float *y, float *scratch)
 {
     const ae_kernels *f = ae_kernels_get();
-    head h = head_of(p, b, a);
-    int64_t n_t = h.t - t0 < BLOCK ? h.t - t0 : BLOCK;
+    attention_head h = head_of(p, b, a);
+    int64_t n_t = h.t - t0 < AE_ATTENTION_BLOCK ? h.t - t0 : AE_ATTENTION_BLOCK;
     int64_t n_s = keys_seen(&h, t0 + n_t);
     float *kt = scratch, *x = scratch + p->d * p->max_s;
     float *out = y + (h.row0 + t0) * p->heads * p->e + a * p->e;
     f->transpose(h.k, h.k_row, n_s, p->d, kt, n_s);
     block_scores(f, p, &h, kt, n_s, t0, n_t, n_s, x);
     if (h.relative_query) {
-        add_relative(f, p, &h, t0, n_t, n_s, x, x + BLOCK * p->max_s);
+        ae_attention_add_relative(f, p, &h, t0, n_t, n_s, x, x + AE_ATTENTION_BLOCK * p->max_s);
     }
     for (int64_t i = 0; i < n_t; i++) {
         float *row = x + i * n_s;
@@ -248,8 +166,8 @@ static void forward_block(const attention_problem *p, int64_t b, int64_t a, int6
 }
 
 /* P from the saved log-sum-exp into x, and its dropped-out copy into xd (which may be x's equal without dropout). */
-static void probabilities_again(const ae_kernels *f, const attention_problem *p, const head *h, int64_t t0, int64_t n_t,
-                                int64_t n_s, float *x, float *xd)
+static void probabilities_again(const ae_kernels *f, const attention_problem *p, const attention_head *h, int64_t t0,
+                                int64_t n_t, int64_t n_s, float *x, float *xd)
 {
     for (int64_t i = 0; i < n_t; i++) {
         float *row = x + i * n_s;
@@ -265,7 +183,7 @@ static void probabilities_again(const ae_kernels *f, const attention_problem *p,
 }
 
 /* dS = P (dP - sum P dP), where the sum is dY . Y by the product rule; dP comes in x_grad. */
-static void score_gradient(const ae_kernels *f, const attention_problem *p, const head *h, const float *y,
+static void score_gradient(const ae_kernels *f, const attention_problem *p, const attention_head *h, const float *y,
                            const float *dy, int64_t t0, int64_t n_t, int64_t n_s, const float *x, float *x_grad)
 {
     int64_t width = p->heads * p->e;
@@ -285,47 +203,56 @@ static void score_gradient(const ae_kernels *f, const attention_problem *p, cons
     }
 }
 
-static void add_bias_gradient(const attention_problem *p, const head *h, int64_t a, int64_t t0, int64_t n_t,
-                              int64_t n_s, const float *x_grad, float *dbias)
+/* Adds dS to the bias's gradient, in the bias's own shape. */
+static void add_bias_gradient(const ae_kernels *f, const attention_problem *p, const attention_head *h, int64_t a,
+                              int64_t t0, int64_t n_t, int64_t n_s, const float *x_grad, float *dbias)
 {
+    const int64_t *strides = p->dbias_strides;
+    float *first = dbias + h->b * strides[0] + a * strides[1];
     for (int64_t i = 0; i < n_t; i++) {
-        float *row = dbias + (((h->b * p->heads + a) * h->t) + t0 + i) * h->s;
-        memcpy(row, x_grad + i * n_s, (size_t)n_s * sizeof *row);
+        const float *row = x_grad + i * n_s;
+        float *to = first + (t0 + i) * strides[2];
+        if (strides[3]) {
+            f->add(to, row, to, n_s);
+        } else {
+            *to += (float)f->sum(row, n_s);
+        }
     }
 }
 
-static void backward_head(const attention_problem *p, const attention_gradients *d, int64_t b, int64_t a,
+/* part: which sum the head adds its share of the bias's and the relative keys' gradients to. */
+static void backward_head(const attention_problem *p, const attention_gradients *d, int64_t b, int64_t a, int64_t part,
                           float *scratch)
 {
     const ae_kernels *f = ae_kernels_get();
-    head h = head_of(p, b, a);
+    attention_head h = head_of(p, b, a);
     int64_t width_d = p->heads * p->d, width_e = p->heads * p->e;
     float *kt = scratch, *vt = kt + p->d * p->max_s, *x = vt + p->e * p->max_s;
-    float *xd = p->dropout > 0 ? x + BLOCK * p->max_s : x;
-    float *x_grad = x + 2 * BLOCK * p->max_s, *relative = x_grad + BLOCK * p->max_s;
+    float *xd = p->dropout > 0 ? x + AE_ATTENTION_BLOCK * p->max_s : x;
+    float *x_grad = x + 2 * AE_ATTENTION_BLOCK * p->max_s, *relative = x_grad + AE_ATTENTION_BLOCK * p->max_s;
     f->transpose(h.k, h.k_row, h.s, p->d, kt, h.s);
     f->transpose(h.v, h.v_row, h.s, p->e, vt, h.s);
     float *dk = d->dk + h.key0 * width_d + a * p->d, *dv = d->dv + h.key0 * width_e + a * p->e;
-    for (int64_t t0 = 0; t0 < h.t; t0 += BLOCK) {
-        int64_t n_t = h.t - t0 < BLOCK ? h.t - t0 : BLOCK;
+    for (int64_t t0 = 0; t0 < h.t; t0 += AE_ATTENTION_BLOCK) {
+        int64_t n_t = h.t - t0 < AE_ATTENTION_BLOCK ? h.t - t0 : AE_ATTENTION_BLOCK;
         int64_t n_s = keys_seen(&h, t0 + n_t);
         const float *y = d->y + (h.row0 + t0) * width_e + a * p->e, *dy = d->dy + (y - d->y);
         float *dq = d->dq + (h.row0 + t0) * width_d + a * p->d;
         block_scores(f, p, &h, kt, h.s, t0, n_t, n_s, x);
         if (h.relative_query) {
-            add_relative(f, p, &h, t0, n_t, n_s, x, relative);
+            ae_attention_add_relative(f, p, &h, t0, n_t, n_s, x, relative);
         }
         probabilities_again(f, p, &h, t0, n_t, n_s, x, xd);
         f->matmul(n_s, p->e, n_t, 1.0f, xd, 1, n_s, dy, width_e, dv, width_e, true);
         f->matmul(n_t, n_s, p->e, 1.0f, dy, width_e, 1, vt, h.s, x_grad, n_s, false);
         score_gradient(f, p, &h, y, dy, t0, n_t, n_s, x, x_grad);
         if (d->dbias) {
-            add_bias_gradient(p, &h, a, t0, n_t, n_s, x_grad, d->dbias);
+            add_bias_gradient(f, p, &h, a, t0, n_t, n_s, x_grad, d->dbias + part * p->bias_count);
         }
         if (h.relative_query) {
             int64_t table = p->relative_keys->shape[0] * width_d;
-            relative_gradients(f, p, &h, t0, n_t, n_s, x_grad, d->drelative_query + (dq - d->dq),
-                               d->drelative_keys + b * table + a * p->d, relative);
+            ae_attention_relative_gradients(f, p, &h, t0, n_t, n_s, x_grad, d->drelative_query + (dq - d->dq),
+                                            d->drelative_keys + part * table + a * p->d, relative);
         }
         f->matmul(n_t, p->d, n_s, p->scale, x_grad, n_s, 1, h.k, h.k_row, dq, width_d, false);
         f->matmul(n_s, p->d, n_t, p->scale, x_grad, 1, n_s, h.q + t0 * h.q_row, h.q_row, dk, width_d, true);
@@ -335,8 +262,8 @@ static void backward_head(const attention_problem *p, const attention_gradients 
 static int64_t scratch_of_thread(const attention_problem *p, bool backward)
 {
     int64_t keys = p->max_s > 0 ? p->max_s : 1;
-    int64_t n = backward ? (p->d + p->e + 3 * BLOCK) * keys : (p->d + BLOCK) * keys;
-    n += p->relative_query ? (p->d + BLOCK) * (p->max_s + BLOCK) : 0;
+    int64_t n = backward ? (p->d + p->e + 3 * AE_ATTENTION_BLOCK) * keys : (p->d + AE_ATTENTION_BLOCK) * keys;
+    n += p->relative_query ? (p->d + AE_ATTENTION_BLOCK) * (p->max_s + AE_ATTENTION_BLOCK) : 0;
     return (n + 15) / 16 * 16;
 }
 
@@ -347,7 +274,7 @@ int64_t ae_attention_scratch(const attention_problem *p, bool backward)
 
 void ae_attention_run(const attention_problem *p, float *y, float *scratch)
 {
-    int64_t blocks = (p->max_t + BLOCK - 1) / BLOCK, each = scratch_of_thread(p, false);
+    int64_t blocks = (p->max_t + AE_ATTENTION_BLOCK - 1) / AE_ATTENTION_BLOCK, each = scratch_of_thread(p, false);
     int64_t work = p->batch * p->heads * p->max_t * p->max_s * p->d;
 #pragma omp parallel for schedule(dynamic) collapse(3) if (work > 65536)
     for (int64_t b = 0; b < p->batch; b++) {
@@ -355,11 +282,35 @@ void ae_attention_run(const attention_problem *p, float *y, float *scratch)
             for (int64_t i = 0; i < blocks; i++) {
                 const ae_mask *m = &p->attr->mask;
                 int64_t t = m->q_offsets ? m->q_offsets[b + 1] - m->q_offsets[b] : p->max_t;
-                if (i * BLOCK < t) {
-                    forward_block(p, b, a, i * BLOCK, y, scratch + each * omp_get_thread_num());
+                if (i * AE_ATTENTION_BLOCK < t) {
+                    forward_block(p, b, a, i * AE_ATTENTION_BLOCK, y, scratch + each * omp_get_thread_num());
                 }
             }
         }
+    }
+}
+
+attention_tasks ae_attention_plan(const attention_problem *p)
+{
+    bool bias = p->bias_count > 0, batch = p->relative_keys || (bias && !p->dbias_strides[0]);
+    attention_tasks t = {.over_batch = batch, .over_heads = bias && !p->dbias_strides[1]};
+    t.classes = (t.over_batch ? 1 : p->batch) * (t.over_heads ? 1 : p->heads);
+    t.members = (t.over_batch ? p->batch : 1) * (t.over_heads ? p->heads : 1);
+    int64_t threads = omp_get_max_threads(), wanted = threads > 1 ? 2 * threads : 1;
+    t.parts = t.classes > 0 ? (wanted + t.classes - 1) / t.classes : 1;
+    t.parts = t.parts < t.members ? t.parts : t.members;
+    t.parts = t.parts > 1 ? t.parts : 1;
+    return t;
+}
+
+/* All heads of one task, in order. */
+static void backward_task(const attention_problem *p, const attention_gradients *d, const attention_tasks *t, int64_t i,
+                          float *scratch)
+{
+    int64_t class = i / t->parts, part = i % t->parts;
+    for (int64_t m = t->members * part / t->parts; m < t->members * (part + 1) / t->parts; m++) {
+        int64_t pair = t->over_batch && !t->over_heads ? m * p->heads + class : class * t->members + m;
+        backward_head(p, d, pair / p->heads, pair % p->heads, part, scratch);
     }
 }
 
@@ -367,10 +318,9 @@ void ae_attention_run_backward(const attention_problem *p, const attention_gradi
 {
     int64_t each = scratch_of_thread(p, true);
     int64_t work = p->batch * p->heads * p->max_t * p->max_s * p->d;
-#pragma omp parallel for schedule(dynamic) collapse(2) if (work > 65536)
-    for (int64_t b = 0; b < p->batch; b++) {
-        for (int64_t a = 0; a < p->heads; a++) {
-            backward_head(p, d, b, a, scratch + each * omp_get_thread_num());
-        }
+    attention_tasks t = ae_attention_plan(p);
+#pragma omp parallel for schedule(dynamic) if (work > 65536)
+    for (int64_t i = 0; i < t.classes * t.parts; i++) {
+        backward_task(p, d, &t, i, scratch + each * omp_get_thread_num());
     }
 }

@@ -1,6 +1,8 @@
 /* Attention: which keys a query sees under every mask, read off uniform weights; relative scores against the shift of
- * Transformer-XL's authors; and what bad masks and relative keys are told. */
+ * Transformer-XL's authors; gradients that sequences and heads share, bit for bit on repetition and without a tensor of
+ * all scores; and what bad masks and relative keys are told. */
 #include "op_values.h"
+#include "tensor/threads.h"
 
 #include <math.h>
 
@@ -86,6 +88,82 @@ static void relative_scores_are_transformer_xl_s(void **state)
     assert_true(ae_item(ae_max(g, ae_abs(g, ae_sub(g, by_maps, want)), 0, NULL, false)) < 1e-5);
 }
 
+/* ---- gradients that many heads add to ------------------------------------------------------------------------------ */
+
+enum { GRADIENTS = 4, LENGTH = 100 }; /* of x, relative keys, a bias of heads, a bias of keys */
+
+/* The gradients of GRADIENTS inputs, one after the other, with this number of threads. */
+static int64_t shared_gradients(int threads, float *out)
+{
+    ae_err e = {0};
+    assert_int_equal(ae_set_threads(threads, &e), 0);
+    ae_graph_begin(g, AE_TRAIN);
+    ae_graph_random(g, 7, 0, 0, 0);
+    ae_tensor *in[GRADIENTS] = {ae_randn(g, AE_F32, 3, (int64_t[]){5, LENGTH, 24}, 0, 1),
+                                ae_randn(g, AE_F32, 2, (int64_t[]){2 * LENGTH - 1, 24}, 0, 1),
+                                ae_randn(g, AE_F32, 4, (int64_t[]){1, 3, LENGTH, LENGTH}, 0, 1),
+                                ae_randn(g, AE_F32, 1, (int64_t[]){LENGTH}, 0, 1)};
+    for (int i = 0; i < GRADIENTS; i++) {
+        ae_requires_grad(g, in[i]);
+    }
+    ae_relative relative = {in[0], in[1], LENGTH - 1};
+    ae_attention_options o = {.heads = 3, .dropout = 0.1, .relative = &relative};
+    ae_tensor *x = ae_f_attention(g, in[0], in[0], in[0], ae_mask_with_bias(g, ae_mask_causal(g, NULL), in[2]), &o);
+    o.relative = NULL;
+    x = ae_f_attention(g, x, x, x, ae_mask_with_bias(g, ae_mask_full(g), in[3]), &o);
+    if (ae_backward(g, ae_sum(g, ae_mul(g, x, x), 0, NULL, false), 0) != 0) {
+        fail_msg("%s", ae_graph_error(g)->message);
+    }
+    int64_t at = 0;
+    for (int i = 0; i < GRADIENTS; i++) {
+        assert_int_equal(ae_read(in[i]->grad, AE_F32, out + at, ae_numel(in[i])), 0);
+        at += ae_numel(in[i]);
+    }
+    assert_int_equal(ae_set_threads(0, &e), 0);
+    return at;
+}
+
+static void shared_gradients_repeat(void **state)
+{
+    (void)state;
+    enum { MOST = 5 * LENGTH * 24 + 2 * LENGTH * 24 + 3 * LENGTH * LENGTH + LENGTH };
+    static float one[MOST], first[MOST], again[MOST];
+    int64_t n = shared_gradients(1, one);
+    for (int threads = 1; threads <= 4; threads *= 2) {
+        shared_gradients(threads, first);
+        float most = 0, apart = 0;
+        for (int64_t i = 0; i < n; i++) {
+            most = fmaxf(most, fabsf(one[i]));
+            apart = fmaxf(apart, fabsf(one[i] - first[i]));
+        }
+        assert_true(most > 0.1F && apart <= 1e-5F * most);
+        for (int round = 0; round < 3; round++) {
+            shared_gradients(threads, again);
+            assert_memory_equal(first, again, (size_t)n * sizeof *first);
+        }
+    }
+}
+
+/* The gradient of a bias (1,A,T,S) costs what the bias costs, not a tensor (B,A,T,S). */
+static void gradient_of_a_bias_is_small(void **state)
+{
+    (void)state;
+    enum { B = 32, A = 2, S = 128 };
+    ae_tensor *x = ae_randn(g, AE_F32, 3, (int64_t[]){B, S, A}, 0, 1);
+    ae_tensor *bias = ae_requires_grad(g, ae_randn(g, AE_F32, 4, (int64_t[]){1, A, S, S}, 0, 1));
+    ae_attention_options o = {.heads = A};
+    ae_tensor *y = ae_f_attention(g, x, x, x, ae_mask_with_bias(g, ae_mask_full(g), bias), &o);
+    ae_tensor *loss = ae_sum(g, ae_mul(g, y, y), 0, NULL, false);
+    ae_pool_reset_peak(ae_graph_pool(g));
+    int64_t before = ae_pool_get_stats(ae_graph_pool(g)).peak;
+    assert_int_equal(ae_backward(g, loss, 0), 0);
+    int64_t after = ae_pool_get_stats(ae_graph_pool(g)).peak, scores = (int64_t)B * A * S * S * 4;
+    assert_true(after - before < scores / 2);
+    assert_true(ae_item(ae_max(g, ae_abs(g, bias->grad), 0, NULL, false)) > 1e-3);
+}
+
+/* ---- what bad input is told ----------------------------------------------------------------------------------------- */
+
 /* Attention of x to itself with a relative query and keys of these shapes; NULL: left out. */
 static void attend_relatively(const char *shape, const ae_mask *mask, const char *query, const char *keys)
 {
@@ -137,6 +215,8 @@ int main(void)
         cmocka_unit_test_setup(masks_of_queries, begin_step),
         cmocka_unit_test_setup(many_queries_agree_with_a_bias, begin_step),
         cmocka_unit_test_setup(relative_scores_are_transformer_xl_s, begin_step),
+        cmocka_unit_test_setup(shared_gradients_repeat, begin_step),
+        cmocka_unit_test_setup(gradient_of_a_bias_is_small, begin_step),
         cmocka_unit_test_setup(bad_relative_keys, begin_step),
         cmocka_unit_test_setup(bad_masks, begin_step),
     };
