@@ -1,4 +1,6 @@
 #include "apps/bench.h"
+#include "apps/precision.h"
+#include "autograd/profile.h"
 #include "tensor/gemm.h"
 #include "tensor/kernels.h"
 #include "zoo/composed.h"
@@ -217,6 +219,24 @@ void ae_bench_model_free(ae_bench_model *b)
     ae_json_free(b->config);
     free(b->self);
     memset(b, 0, sizeof *b);
+}
+
+/* ---- graphs ----------------------------------------------------------------------------------------------------------- */
+
+ae_graph *ae_bench_graph(ae_run *run, bool training)
+{
+    ae_dtype precision;
+    if (ae_precision_read(run, training, &precision) != 0) {
+        return NULL;
+    }
+    ae_graph *g = ae_graph_new();
+    if (!g) {
+        ae_err_set(&run->error, AE_E_MEMORY, "no memory for a graph");
+        return NULL;
+    }
+    ae_graph_precision(g, precision);
+    ae_graph_profile(g, run->profile);
+    return g;
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------------------ */

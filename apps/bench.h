@@ -62,6 +62,12 @@ AE_API int64_t ae_bench_input_bytes(const ae_bench_model *b);
  * the program itself and oneDNN take is not in it. */
 AE_API int64_t ae_bench_held_bytes(const ae_bench_model *b, const ae_graph *g, const ae_optimizer *optimizer);
 
+/* The options that begin the list of every command that measures a model. */
+#define AE_BENCH_OPTIONS "model", "batch", "precision", "threads", "json"
+
+/* A graph in --precision, with --profile where the command takes it. The caller's; NULL and run->error on failure. */
+AE_API ae_graph *ae_bench_graph(ae_run *run, bool training);
+
 /* The median of n numbers, which are sorted in place; NaN for none. */
 AE_API double ae_median(double *values, int n);
 

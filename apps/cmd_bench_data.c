@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BATCH = 32, RUNS = 5, MOST_RUNS = 1000, MOST_PATHS = 256, AHEAD = 2 };
+enum { BATCH = 32, MOST_RUNS = 1000, MOST_PATHS = 256, AHEAD = 2 };
 
 /* One way of reading the batches of an epoch. */
 typedef struct reading {
@@ -125,8 +125,7 @@ static double read_epoch(ae_batches *batches, result *r, ae_err *e)
 
 static int bench_reading(data_bench *b, const ae_dataset *d, const reading *how)
 {
-    int64_t batch = ae_options_int(b->run->options, "batch");
-    ae_batch_plan plan = {.batch = batch > 0 ? batch : BATCH,
+    ae_batch_plan plan = {.batch = ae_options_int_or(b->run->options, "batch", BATCH),
                           .seed = (uint64_t)ae_options_int(b->run->options, "seed"),
                           .shuffle = how->shuffle,
                           .window = how->window,
@@ -200,8 +199,7 @@ static int bench_all(data_bench *b)
 static int run_bench_data(ae_run *run)
 {
     const char *asked = ae_options_text(run->options, "objective");
-    int64_t runs = ae_options_int(run->options, "runs");
-    data_bench b = {.run = run, .runs = runs > 0 ? (int)runs : RUNS};
+    data_bench b = {.run = run, .runs = (int)ae_options_int(run->options, "runs")};
     if (strcmp(asked, "classes") == 0 || strcmp(asked, "regression") == 0) {
         return ae_err_set(&run->error, AE_E_VALUE, "%s is learned from tables; mlm_nsp, mlm and lm are built from text",
                           asked);

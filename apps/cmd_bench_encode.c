@@ -2,14 +2,13 @@
 #include "apps/bench_lines.h"
 #include "apps/command_table.h"
 #include "apps/precision.h"
-#include "apps/profiling.h"
 #include "tensor/threads.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 32, RUNS = 5, MOST_RUNS = 1000, LONGEST = 1 << 20 };
+enum { BATCH = 32, MOST_RUNS = 1000, LONGEST = 1 << 20 };
 
 typedef struct encode_bench {
     ae_bench_model model;
@@ -129,41 +128,29 @@ static int open_all(ae_run *run, encode_bench *b)
 {
     const ae_options *o = run->options;
     const ae_recipe *recipe = ae_recipe_find(ae_options_text(o, "model"), &run->error);
-    b->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : BATCH;
-    b->runs = ae_options_int(o, "runs") > 0 ? (int)ae_options_int(o, "runs") : RUNS;
-    ae_dtype precision;
-    if (!recipe || ae_precision_read(run, false, &precision) != 0 || read_lengths(run, b) != 0 ||
-        ae_bench_model_build(&b->model, recipe, 0, &run->error) != 0) {
+    b->batch = ae_options_int_or(o, "batch", BATCH);
+    b->runs = (int)ae_options_int(o, "runs");
+    b->graph = recipe ? ae_bench_graph(run, false) : NULL;
+    if (!b->graph || read_lengths(run, b) != 0 || ae_bench_model_build(&b->model, recipe, 0, &run->error) != 0) {
         return -1;
     }
     b->vocab = ae_json_int(b->model.config, "vocab_size", 50257, &run->error);
-    b->graph = ae_graph_new();
-    if (!b->graph) {
-        return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a graph");
-    }
-    ae_graph_precision(b->graph, precision);
-    ae_graph_profile(b->graph, run->profile);
     return 0;
 }
 
 static int run_bench_encode(ae_run *run)
 {
-    encode_bench *b = calloc(1, sizeof *b);
-    if (!b) {
-        return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a bench");
-    }
-    int status = open_all(run, b) == 0 && measure(b, &run->error) == 0 ? print_result(run, b) : -1;
-    ae_graph_free(b->graph);
-    ae_bench_model_free(&b->model);
-    ae_bench_lines_free(&b->lines);
-    free(b->lengths);
-    free(b->sorted);
-    free(b);
+    encode_bench b = {0};
+    int status = open_all(run, &b) == 0 && measure(&b, &run->error) == 0 ? print_result(run, &b) : -1;
+    ae_graph_free(b.graph);
+    ae_bench_model_free(&b.model);
+    ae_bench_lines_free(&b.lines);
+    free(b.lengths);
+    free(b.sorted);
     return status;
 }
 
-static const char *const options[] = {"model",   "batch", "runs",     "precision",       "threads",
-                                      "profile", "json",  "encoding", "encoding-errors", NULL};
+static const char *const options[] = {AE_BENCH_OPTIONS, "runs", "profile", "encoding", "encoding-errors", NULL};
 
 const ae_command ae_cmd_bench_encode = {
     .name = "bench encode",

@@ -1,7 +1,6 @@
 #include "apps/bench.h"
 #include "apps/command_table.h"
 #include "apps/precision.h"
-#include "apps/profiling.h"
 #include "tensor/threads.h"
 
 #include <stdlib.h>
@@ -168,8 +167,8 @@ static int prepare(ae_run *run, bench *b)
     const ae_options *o = run->options;
     ae_err *e = &run->error;
     const ae_recipe *recipe = ae_recipe_find(ae_options_text(o, "model"), e);
-    int64_t seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : 16;
-    b->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : 1;
+    int64_t seq = ae_options_int_or(o, "seq", 16);
+    b->batch = ae_options_int_or(o, "batch", 1);
     b->length = ae_options_int(o, "length");
     b->runs = (int)ae_options_int(o, "runs");
     if (!recipe || ae_bench_model_new(&b->model, recipe, b->batch, seq, false, e) != 0) {
@@ -185,10 +184,7 @@ static int prepare(ae_run *run, bench *b)
     }
     b->decoder = b->model.row->decoder(b->model.self);
     b->prompt = ae_tensors_get(b->model.inputs, "input_ids");
-    b->graph = ae_graph_new();
-    if (b->graph) {
-        ae_graph_profile(b->graph, run->profile);
-    }
+    b->graph = ae_bench_graph(run, false); /* its precision changes with every run */
     b->times = malloc((size_t)b->length * sizeof *b->times);
     b->stream = malloc(STREAM_BYTES);
     if (!b->graph || !b->times || !b->stream) {
@@ -201,29 +197,20 @@ static int prepare(ae_run *run, bench *b)
 static int run_bench(ae_run *run)
 {
     const char *precision = ae_options_text(run->options, "precision");
-    bool threads = ae_options_origin(run->options, "threads") == AE_ORIGIN_COMMAND;
     bool wanted[PRECISIONS];
-    bench *b = calloc(1, sizeof *b);
+    bench b = {0};
     for (int i = 0; i < PRECISIONS; i++) {
         wanted[i] = strcmp(precision, "auto") == 0 || strcmp(precision, ae_precision_name(precisions[i])) == 0;
     }
-    int status = b ? 0 : ae_err_set(&run->error, AE_E_MEMORY, "no memory for a bench");
-    if (status == 0 && threads) {
-        status = ae_set_threads((int)ae_options_int(run->options, "threads"), &run->error);
-    }
-    if (status == 0) {
-        status = prepare(run, b) == 0 && measure(b, wanted, &run->error) == 0 ? print_all(run, b, wanted) : -1;
-        ae_bench_model_free(&b->model);
-        ae_graph_free(b->graph);
-        free(b->times);
-        free(b->stream);
-    }
-    free(b);
+    int status = prepare(run, &b) == 0 && measure(&b, wanted, &run->error) == 0 ? print_all(run, &b, wanted) : -1;
+    ae_bench_model_free(&b.model);
+    ae_graph_free(b.graph);
+    free(b.times);
+    free(b.stream);
     return status;
 }
 
-static const char *const options[] = {"model",     "batch",   "seq",     "length", "runs",
-                                      "precision", "threads", "profile", "json",   NULL};
+static const char *const options[] = {AE_BENCH_OPTIONS, "seq", "length", "runs", "profile", NULL};
 
 const ae_command ae_cmd_bench_generate = {
     .name = "bench generate",

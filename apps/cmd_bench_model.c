@@ -17,7 +17,6 @@ typedef struct measurement {
     ae_optimizer *optimizer;
     int64_t batch, seq;
     int steps;
-    ae_dtype precision;
     bool recompute; /* --checkpoint-activations */
     bool early;     /* --update-in-backward */
     double times[MAX_STEPS];
@@ -26,18 +25,15 @@ typedef struct measurement {
 
 static int run_steps(measurement *t, ae_profile *profile, ae_err *e)
 {
-    t->graph = ae_graph_new();
     t->model.early = t->early;
     t->optimizer = t->train ? ae_bench_optimizer(&t->model, e) : NULL;
-    if (!t->graph || (t->train && !t->optimizer)) {
+    if (t->train && !t->optimizer) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for the optimizer");
     }
-    ae_graph_precision(t->graph, t->precision);
     ae_graph_sparse_gradients(t->graph, true);
     if (t->recompute && ae_zoo_recompute(t->model.row, t->model.self, t->graph, e) != 0) {
         return ae_err_prefix(e, "--checkpoint-activations"), -1;
     }
-    ae_graph_profile(t->graph, profile);
     for (int i = -1; i < t->steps; i++) { /* the first step asks the system for memory and is not counted */
         int64_t span = ae_profile_begin(profile, "step");
         double start = ae_seconds();
@@ -76,7 +72,7 @@ static int print_result(ae_run *run, const measurement *t, double gflops, double
     ae_json_set_int(o, "batch", t->batch);
     ae_json_set_int(o, "seq", t->seq);
     ae_json_set_int(o, "steps", t->steps);
-    ae_json_set_string(o, "precision", ae_precision_name(t->precision));
+    ae_json_set_string(o, "precision", ae_precision_name(ae_graph_get_precision(t->graph)));
     ae_json_set_int(o, "threads", ae_threads());
     ae_json_set_int(o, "parameters", ae_model_numel(t->model.root));
     ae_json_set_double(rates, "best", tokens / best);
@@ -95,31 +91,23 @@ static int run_bench(ae_run *run, bool train)
 {
     const ae_options *o = run->options;
     const ae_recipe *recipe = ae_recipe_find(ae_options_text(o, "model"), &run->error);
-    measurement *t = calloc(1, sizeof *t);
-    if (!recipe || !t) {
-        free(t);
-        return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a bench");
-    }
-    t->train = train;
-    t->early = train && ae_options_flag(o, "update-in-backward");
-    t->recompute = train && ae_options_flag(o, "checkpoint-activations");
-    t->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : 32;
-    t->seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : 128;
-    t->steps = ae_options_int(o, "steps") > 0 ? (int)fmin((double)ae_options_int(o, "steps"), MAX_STEPS) : 3;
+    measurement t = {.train = train};
+    t.early = train && ae_options_flag(o, "update-in-backward");
+    t.recompute = train && ae_options_flag(o, "checkpoint-activations");
+    t.batch = ae_options_int_or(o, "batch", 32);
+    t.seq = ae_options_int_or(o, "seq", 128);
+    t.steps = (int)fmin((double)ae_options_int_or(o, "steps", 3), MAX_STEPS);
+    t.graph = recipe ? ae_bench_graph(run, train) : NULL;
     int status = -1;
-    double flop = 0, gflops = 0;
-    bool threads = ae_options_origin(o, "threads") == AE_ORIGIN_COMMAND;
-    if (ae_precision_read(run, train, &t->precision) == 0 &&
-        (!threads || ae_set_threads((int)ae_options_int(o, "threads"), &run->error) == 0) &&
-        ae_bench_model_new(&t->model, recipe, t->batch, t->seq, true, &run->error) == 0 &&
-        run_steps(t, run->profile, &run->error) == 0) {
-        gflops = ae_bench_matmul_rate(t->model.root, t->batch * t->seq, train, t->precision, &flop, &run->error);
-        status = run->error.code ? -1 : print_result(run, t, gflops, flop);
+    if (t.graph && ae_bench_model_new(&t.model, recipe, t.batch, t.seq, true, &run->error) == 0 &&
+        run_steps(&t, run->profile, &run->error) == 0) {
+        double flop, gflops = ae_bench_matmul_rate(t.model.root, t.batch * t.seq, train,
+                                                   ae_graph_get_precision(t.graph), &flop, &run->error);
+        status = run->error.code ? -1 : print_result(run, &t, gflops, flop);
     }
-    ae_optimizer_free(t->optimizer);
-    ae_bench_model_free(&t->model);
-    ae_graph_free(t->graph);
-    free(t);
+    ae_optimizer_free(t.optimizer);
+    ae_bench_model_free(&t.model);
+    ae_graph_free(t.graph);
     return status;
 }
 
@@ -133,9 +121,9 @@ static int run_infer(ae_run *run)
     return run_bench(run, false);
 }
 
-#define OPTIONS "model", "batch", "seq", "steps", "precision", "threads", "profile", "json"
-static const char *const train_options[] = {OPTIONS, "checkpoint-activations", "update-in-backward", NULL};
-static const char *const infer_options[] = {OPTIONS, NULL};
+static const char *const train_options[] = {AE_BENCH_OPTIONS,     "seq", "steps", "profile", "checkpoint-activations",
+                                            "update-in-backward", NULL};
+static const char *const infer_options[] = {AE_BENCH_OPTIONS, "seq", "steps", "profile", NULL};
 
 const ae_command ae_cmd_bench_train = {
     .name = "bench train",

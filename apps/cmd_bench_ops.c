@@ -1,6 +1,5 @@
 #include "apps/bench.h"
 #include "apps/command_table.h"
-#include "tensor/threads.h"
 
 enum { REPEATS = 15, WORD_REPEATS = 5, WORDS = 30522, PREDICTED = 8 };
 
@@ -206,16 +205,12 @@ static void print_row(ae_run *run, const op_bench *b, const operands *o, double 
 static int run_bench_ops(ae_run *run)
 {
     const ae_options *opt = run->options;
-    operands o = {.batch = ae_options_int(opt, "batch"), .seq = ae_options_int(opt, "seq"), .width = 768, .heads = 12};
-    o.batch = o.batch > 0 ? o.batch : 32;
-    o.seq = o.seq > 0 ? o.seq : 128;
+    operands o = {.width = 768, .heads = 12};
+    o.batch = ae_options_int_or(opt, "batch", 32);
+    o.seq = ae_options_int_or(opt, "seq", 128);
     o.rows = o.batch * o.seq;
     o.predicted = (o.rows + PREDICTED - 1) / PREDICTED;
-    o.words = ae_options_int(opt, "vocab-size") > 0 ? ae_options_int(opt, "vocab-size") : WORDS;
-    if (ae_options_origin(opt, "threads") == AE_ORIGIN_COMMAND &&
-        ae_set_threads((int)ae_options_int(opt, "threads"), &run->error) != 0) {
-        return -1;
-    }
+    o.words = ae_options_int_or(opt, "vocab-size", WORDS);
     ae_graph *g = ae_graph_new();
     if (!g) {
         return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a graph");

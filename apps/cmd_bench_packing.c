@@ -1,7 +1,6 @@
 #include "apps/bench.h"
 #include "apps/bench_lines.h"
 #include "apps/command_table.h"
-#include "apps/precision.h"
 #include "apps/tokenizer_run.h"
 #include "datasets/permutation.h"
 #include "tensor/threads.h"
@@ -112,51 +111,39 @@ static int open_all(ae_run *run, packing_bench *p)
     const ae_options *o = run->options;
     ae_err *e = &run->error;
     const ae_recipe *recipe = ae_recipe_find(ae_options_text(o, "model"), e);
-    p->batch = ae_options_int(o, "batch") > 0 ? ae_options_int(o, "batch") : 32;
-    p->seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : 128;
-    p->steps = ae_options_int(o, "steps") > 0 ? (int)fmin((double)ae_options_int(o, "steps"), MAX_STEPS) : STEPS;
-    ae_dtype precision;
-    if (!recipe || ae_precision_read(run, true, &precision) != 0 ||
-        (ae_options_origin(o, "threads") == AE_ORIGIN_COMMAND &&
-         ae_set_threads((int)ae_options_int(o, "threads"), e) != 0)) {
-        return -1;
-    }
-    p->tokenizer = ae_run_tokenizer(run, ae_options_text(o, "tokenizer"));
+    p->batch = ae_options_int_or(o, "batch", 32);
+    p->seq = ae_options_int_or(o, "seq", 128);
+    p->steps = (int)fmin((double)ae_options_int_or(o, "steps", STEPS), MAX_STEPS);
+    p->graph = recipe ? ae_bench_graph(run, true) : NULL;
+    p->tokenizer = p->graph ? ae_run_tokenizer(run, ae_options_text(o, "tokenizer")) : NULL;
     if (!p->tokenizer || ae_bench_lines_read(run, &p->lines) != 0 ||
         ae_bench_model_build(&p->model, recipe, ae_tokenizer_size(p->tokenizer), e) != 0) {
         return -1;
     }
     p->batch_lines = calloc((size_t)p->batch, sizeof *p->batch_lines);
-    p->graph = ae_graph_new();
     p->optimizer = ae_bench_optimizer(&p->model, e);
-    if (!p->batch_lines || !p->graph || !p->optimizer) {
+    if (!p->batch_lines || !p->optimizer) {
         return ae_err_set(e, AE_E_MEMORY, "no memory for batches of %" PRId64, p->batch);
     }
-    ae_graph_precision(p->graph, precision);
     return 0;
 }
 
 static int run_bench_packing(ae_run *run)
 {
-    packing_bench *p = calloc(1, sizeof *p);
-    if (!p) {
-        return ae_err_set(&run->error, AE_E_MEMORY, "no memory for a bench");
-    }
-    int status = open_all(run, p) == 0 && run_batches(p, &run->error) == 0 ? print_result(run, p) : -1;
-    ae_optimizer_free(p->optimizer);
-    ae_graph_free(p->graph);
-    ae_bench_model_free(&p->model);
-    ae_bench_lines_free(&p->lines);
-    ae_encoding_batch_free(&p->encoded);
-    ae_tokenizer_free(p->tokenizer);
-    free(p->batch_lines);
-    free(p);
+    packing_bench p = {0};
+    int status = open_all(run, &p) == 0 && run_batches(&p, &run->error) == 0 ? print_result(run, &p) : -1;
+    ae_optimizer_free(p.optimizer);
+    ae_graph_free(p.graph);
+    ae_bench_model_free(&p.model);
+    ae_bench_lines_free(&p.lines);
+    ae_encoding_batch_free(&p.encoded);
+    ae_tokenizer_free(p.tokenizer);
+    free(p.batch_lines);
     return status;
 }
 
-static const char *const options[] = {"model",           "tokenizer", "kind",    "batch", "seq",
-                                      "steps",           "precision", "threads", "json",  "encoding",
-                                      "encoding-errors", NULL};
+static const char *const options[] = {AE_BENCH_OPTIONS, "tokenizer",       "kind", "seq", "steps",
+                                      "encoding",       "encoding-errors", NULL};
 
 const ae_command ae_cmd_bench_packing = {
     .name = "bench packing",

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { RUNS = 5, LINES = 1000, MOST_RUNS = 1000 };
+enum { LINES = 1000, MOST_RUNS = 1000 };
 
 typedef struct result {
     double rates[MOST_RUNS], cpu_rates[MOST_RUNS]; /* MB/s of each run, by the clock and of processor time */
@@ -122,16 +122,12 @@ static int measure(ae_run *run, const ae_tokenizer *t, const ae_bench_lines *c, 
 static int run_bench_tokenizer(ae_run *run)
 {
     const ae_options *opt = run->options;
-    int64_t batch = ae_options_int(opt, "batch"), runs = ae_options_int(opt, "runs");
-    if (ae_options_origin(opt, "threads") == AE_ORIGIN_COMMAND &&
-        ae_set_threads((int)ae_options_int(opt, "threads"), &run->error) != 0) {
-        return -1;
-    }
+    const int64_t batch = ae_options_int_or(opt, "batch", LINES);
     ae_tokenizer *t = ae_run_tokenizer(run, ae_options_text(opt, "tokenizer"));
     ae_bench_lines c = {0};
     int status = -1;
     if (t && ae_bench_lines_read(run, &c) == 0) {
-        status = measure(run, t, &c, batch > 0 ? batch : LINES, runs > 0 ? (int)runs : RUNS);
+        status = measure(run, t, &c, batch, (int)ae_options_int(opt, "runs"));
     }
     ae_bench_lines_free(&c);
     ae_tokenizer_free(t);

@@ -252,8 +252,7 @@ static int eval_data(evaluation *v)
 static int eval(evaluation *v)
 {
     static const char *const wanted[] = {"classes", "regression", "lm", "mlm", "mlm_nsp", NULL};
-    int64_t batch = ae_options_int(v->run->options, "batch");
-    v->batch = batch > 0 ? batch : BATCH;
+    v->batch = ae_options_int_or(v->run->options, "batch", BATCH);
     v->whole = ae_json_new_object();
     if (ae_use_need(v->run, v->use, wanted, "head that can be evaluated") != 0 || eval_data(v) != 0) {
         return -1;

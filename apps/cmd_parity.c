@@ -4,7 +4,6 @@
 #include "tensor/counters.h"
 #include "tensor/kernels.h"
 #include "tensor/safetensors.h"
-#include "tensor/threads.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -186,10 +185,6 @@ static int run_parity(ae_run *run)
     const char *write = ae_options_text(run->options, "write");
     if (write && cases != 1) {
         return ae_err_set(&run->error, AE_E_VALUE, "--write stores one case; %d were given", cases);
-    }
-    if (ae_options_origin(run->options, "threads") == AE_ORIGIN_COMMAND &&
-        ae_set_threads((int)ae_options_int(run->options, "threads"), &run->error) != 0) {
-        return -1;
     }
     for (int i = 0; i < cases; i++) {
         if (run_case(run, ae_options_argument(run->options, i), write, &failed) != 0) {

@@ -192,7 +192,6 @@ static void say_columns(const prediction *p)
 static int predict(ae_run *run, prediction *p, ae_records **records)
 {
     static const char *const wanted[] = {"classes", "regression", NULL};
-    int64_t batch = ae_options_int(run->options, "batch");
     ae_text_report report = {0};
     if (ae_use_need(run, p->use, wanted, "head for classes or scores") != 0) {
         return -1;
@@ -203,8 +202,8 @@ static int predict(ae_run *run, prediction *p, ae_records **records)
     }
     say_columns(p);
     *records = ae_records_open(run, 1, tabs_of(p->use));
-    ae_text_job job = {
-        .batch = batch > 0 ? batch : BATCH, .forward = forward, .write = write_record, .flush = flush, .self = p};
+    ae_text_job job = {.forward = forward, .write = write_record, .flush = flush, .self = p};
+    job.batch = ae_options_int_or(run->options, "batch", BATCH);
     if (!*records || ae_text_batches_run(run, p->use, *records, &job, &report) != 0) {
         return -1;
     }

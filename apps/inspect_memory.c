@@ -6,7 +6,6 @@
 #include "apps/precision.h"
 #include "apps/run_start.h"
 #include "apps/weights.h"
-#include "tensor/threads.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -55,15 +54,9 @@ static const ae_zoo_model *from_name(ae_run *run, const char *name, ae_json **co
 
 /* ---- the report ----------------------------------------------------------------------------------------------------------- */
 
-static int64_t number(const ae_run *run, const char *option, int64_t otherwise)
-{
-    int64_t n = ae_options_int(run->options, option);
-    return n > 0 ? n : otherwise;
-}
-
 static int print_report(ae_run *run, const ae_bench_model *b, const ae_memory_plan *plan, const ae_memory_report *r)
 {
-    int64_t batch = number(run, "batch", BATCH), seq = number(run, "seq", SEQ);
+    int64_t batch = ae_options_int_or(run->options, "batch", BATCH), seq = ae_options_int_or(run->options, "seq", SEQ);
     if (!run->json) {
         fprintf(run->out, "%s, %s of %lld x %lld in %s%s%s%s%s\n", b->row->class_name,
                 plan->train ? "a training step" : "a forward pass", (long long)batch, (long long)seq,
@@ -104,7 +97,8 @@ static int measure(ae_run *run, ae_bench_model *b)
         return ae_err_set(&run->error, AE_E_VALUE, AE_EARLY_NO_ROUNDS, (long long)b->rounds);
     }
     b->rounds = b->rounds > 2 ? 2 : b->rounds; /* the third is as the second */
-    if (ae_bench_model_feed(b, number(run, "batch", BATCH), number(run, "seq", SEQ), plan.train, &run->error) != 0 ||
+    if (ae_bench_model_feed(b, ae_options_int_or(run->options, "batch", BATCH),
+                            ae_options_int_or(run->options, "seq", SEQ), plan.train, &run->error) != 0 ||
         ae_memory_measure(b, &plan, &r, &run->error) != 0) {
         return -1;
     }
@@ -119,16 +113,12 @@ int ae_inspect_memory(ae_run *run)
     if ((model != NULL) == (path != NULL)) {
         return ae_err_set(&run->error, AE_E_VALUE, "--memory of which model? Give either a file or --model NAME");
     }
-    if (ae_options_origin(run->options, "threads") == AE_ORIGIN_COMMAND &&
-        ae_set_threads((int)ae_options_int(run->options, "threads"), &run->error) != 0) {
-        return -1;
-    }
     const ae_zoo_model *row = path ? from_file(run, path, &config) : from_name(run, model, &config);
     if (!row) {
         ae_json_free(config);
         return -1;
     }
-    int64_t most = ae_family_positions(row->name, config), seq = number(run, "seq", SEQ);
+    int64_t most = ae_family_positions(row->name, config), seq = ae_options_int_or(run->options, "seq", SEQ);
     if (model && most > 0 && most < seq) {
         ae_family_set_positions(row->name, config, seq); /* a new model is as long as its sequences */
     }

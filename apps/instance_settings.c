@@ -74,10 +74,10 @@ static int read_settings(ae_run *run, const char *objective, settings *s)
         return -1;
     }
     *x = ae_instance_defaults(objective);
-    x->seq = ae_options_int(o, "seq") > 0 ? ae_options_int(o, "seq") : x->seq;
+    x->seq = ae_options_int_or(o, "seq", x->seq);
     x->short_seq = isnan(short_seq) ? x->short_seq : short_seq;
     x->dynamic = ae_options_flag(o, "dynamic") || (x->dynamic && !ae_options_flag(o, "static"));
-    x->duplicates = ae_options_int(o, "duplicates") > 0 ? ae_options_int(o, "duplicates") : x->duplicates;
+    x->duplicates = ae_options_int_or(o, "duplicates", x->duplicates);
     x->full_sentences = ae_options_flag(o, "full-sentences");
     x->line_ends = ae_options_flag(o, "line-ends");
     x->no_special = ae_options_flag(o, "no-special");

@@ -377,6 +377,12 @@ int64_t ae_options_int(const ae_options *o, const char *name)
     return value_of(o, name)->integer;
 }
 
+int64_t ae_options_int_or(const ae_options *o, const char *name, int64_t otherwise)
+{
+    const int64_t n = ae_options_int(o, name);
+    return n > 0 ? n : otherwise;
+}
+
 double ae_options_real(const ae_options *o, const char *name)
 {
     return value_of(o, name)->real;

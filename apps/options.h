@@ -73,8 +73,9 @@ AE_API bool ae_options_has(const ae_options *o, const char *name);
 
 /* Values by name. The name must be one that ae_options_new was given. */
 AE_API bool ae_options_flag(const ae_options *o, const char *name);
-AE_API int64_t ae_options_int(const ae_options *o, const char *name);      /* 0 without a value */
-AE_API double ae_options_real(const ae_options *o, const char *name);      /* NaN without a value */
+AE_API int64_t ae_options_int(const ae_options *o, const char *name);                       /* 0 without a value */
+AE_API int64_t ae_options_int_or(const ae_options *o, const char *name, int64_t otherwise); /* for 0 and below */
+AE_API double ae_options_real(const ae_options *o, const char *name);                       /* NaN without a value */
 AE_API const char *ae_options_text(const ae_options *o, const char *name); /* NULL without a value; borrowed */
 AE_API int ae_options_choice(const ae_options *o, const char *name);       /* which of a choice's words, from 0 */
 AE_API ae_origin ae_options_origin(const ae_options *o, const char *name);

@@ -247,8 +247,8 @@ static int check_early(ae_loop *l)
 
 static int make_batches(ae_loop *l)
 {
-    int64_t batch = ae_options_int(l->run->options, "batch");
-    ae_batch_plan plan = {.batch = batch > 0 ? batch : 32, .seed = l->t->seed, .shuffle = true, .ahead = AHEAD};
+    ae_batch_plan plan = {.seed = l->t->seed, .shuffle = true, .ahead = AHEAD};
+    plan.batch = ae_options_int_or(l->run->options, "batch", 32);
     plan.windows = ae_options_flag(l->run->options, "random-windows");
     l->rounds = ae_options_int(l->run->options, "accumulate");
     if (l->run->profile && !(l->profiled = ae_profiled_dataset(l->t->train, l->run->profile, &l->run->error))) {

@@ -45,6 +45,7 @@ static void test_values(void **state)
     ae_options *o = parse(words, &e);
     assert_non_null(o);
     assert_int_equal(ae_options_int(o, "batch"), 8);
+    assert_int_equal(ae_options_int_or(o, "batch", 32), 8);
     assert_true(ae_options_real(o, "rate") == 0.25);
     assert_true(ae_options_real(o, "shift") == -1e-3);
     assert_int_equal(ae_options_int(o, "warm-up"), 100);
@@ -71,6 +72,7 @@ static void test_no_values(void **state)
     char *words[] = {NULL};
     ae_options *o = parse(words, &e);
     assert_int_equal(ae_options_int(o, "batch"), 0);
+    assert_int_equal(ae_options_int_or(o, "batch", 32), 32);
     assert_true(isnan(ae_options_real(o, "shift")));
     assert_null(ae_options_text(o, "output"));
     assert_int_equal(ae_options_origin(o, "output"), AE_ORIGIN_NONE);

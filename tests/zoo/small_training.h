@@ -95,6 +95,43 @@ static inline void drop(fixture *f)
     free(f->self);
 }
 
+/* A model of which steps are to be made, by a rule. */
+typedef struct training {
+    fixture f;
+    ae_graph *g;
+    ae_optimizer *opt;
+} training;
+
+static inline training begin_training(const char *class_name, const char *config, const ae_optim_config *rule)
+{
+    ae_err e = {0};
+    training t = {.g = ae_graph_new()};
+    make(&t.f, class_name, config);
+    t.opt = ae_optimizer_new(t.f.model, rule, &e);
+    assert_non_null(t.opt);
+    return t;
+}
+
+/* The loss of step `number`, with dropout, on a fresh tape. */
+static inline ae_tensor *forward(const training *t, uint64_t number, bool packed, ae_tensors *outputs)
+{
+    ae_io io = {t->g, t->f.inputs, outputs, packed, true};
+    ae_graph_random(t->g, 5, number, 0, 0);
+    ae_graph_begin(t->g, AE_TRAIN);
+    return t->f.row->run(t->f.self, &io);
+}
+
+/* Frees all but the trained model, which is the caller's. */
+static inline ae_model *end_training(training *t)
+{
+    ae_model *trained = t->f.model;
+    ae_optimizer_free(t->opt);
+    ae_graph_free(t->g);
+    t->f.model = NULL;
+    drop(&t->f);
+    return trained;
+}
+
 /* ---- comparing ----------------------------------------------------------------------------------------------------- */
 
 static inline void same_weights(const ae_model *a, const ae_model *b)

@@ -15,17 +15,15 @@ typedef struct outcome {
     ae_model *model;
 } outcome;
 
-static double step(fixture *f, ae_graph *g, ae_optimizer *opt, const way *w, uint64_t number, int64_t *saved)
+static double step(const training *t, const way *w, uint64_t number, int64_t *saved)
 {
+    ae_graph *g = t->g;
     ae_tensors *outputs = ae_tensors_new();
-    ae_io io = {g, f->inputs, outputs, w->packed, true};
-    ae_graph_random(g, 5, number, 0, 0);
-    ae_graph_begin(g, AE_TRAIN);
-    ae_tensor *loss = f->row->run(f->self, &io);
+    ae_tensor *loss = forward(t, number, w->packed, outputs);
     *saved = ae_graph_saved_bytes(g);
     double value = loss ? ae_item(loss) : (double)NAN;
-    if (ae_backward(g, loss, 0) != 0 || ae_optimizer_step(opt, g, 1e-2) != 0) {
-        fail_msg("%s: %s", f->row->class_name, ae_graph_error(g)->message);
+    if (ae_backward(g, loss, 0) != 0 || ae_optimizer_step(t->opt, g, 1e-2) != 0) {
+        fail_msg("%s: %s", t->f.row->class_name, ae_graph_error(g)->message);
     }
     ae_tensors_free(outputs);
     return value;
@@ -35,27 +33,19 @@ static double step(fixture *f, ae_graph *g, ae_optimizer *opt, const way *w, uin
 static outcome train(const char *class_name, const char *config, way w)
 {
     ae_err e = {0};
-    fixture f;
     outcome o;
-    make(&f, class_name, config);
-    ae_graph *g = ae_graph_new();
     ae_optim_config rule = ae_optim_defaults("adamw");
     rule.clip_norm = 1;
-    ae_optimizer *opt = ae_optimizer_new(f.model, &rule, &e);
-    assert_non_null(opt);
-    ae_graph_precision(g, w.precision);
-    if (w.recompute && ae_zoo_recompute(f.row, f.self, g, &e) != 0) {
+    training t = begin_training(class_name, config, &rule);
+    ae_graph_precision(t.g, w.precision);
+    if (w.recompute && ae_zoo_recompute(t.f.row, t.f.self, t.g, &e) != 0) {
         fail_msg("%s", e.message);
     }
-    assert_int_equal(ae_graph_recomputes(g), w.recompute);
+    assert_int_equal(ae_graph_recomputes(t.g), w.recompute);
     for (int i = 0; i < STEPS; i++) {
-        o.loss[i] = step(&f, g, opt, &w, (uint64_t)i, &o.saved);
+        o.loss[i] = step(&t, &w, (uint64_t)i, &o.saved);
     }
-    ae_optimizer_free(opt);
-    ae_graph_free(g);
-    o.model = f.model;
-    f.model = NULL;
-    drop(&f);
+    o.model = end_training(&t);
     return o;
 }
 

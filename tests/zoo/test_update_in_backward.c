@@ -16,14 +16,14 @@ typedef struct way {
     double clip_value;
 } way;
 
-static void one_step(fixture *f, ae_graph *g, ae_optimizer *opt, const way *w, int i, outcome *o)
+static void one_step(const training *t, const way *w, int i, outcome *o)
 {
+    ae_graph *g = t->g;
+    ae_optimizer *opt = t->opt;
     ae_tensors *outputs = ae_tensors_new();
-    ae_io io = {g, f->inputs, outputs, true, true};
-    ae_graph_random(g, 5, (uint64_t)i, 0, 0);
-    ae_graph_begin(g, AE_TRAIN);
+    ae_graph_begin(g, AE_TRAIN); /* what the step before made is no part of the peak */
     ae_pool_reset_peak(ae_graph_pool(g));
-    ae_tensor *loss = f->row->run(f->self, &io);
+    ae_tensor *loss = forward(t, (uint64_t)i, true, outputs);
     o->loss[i] = loss ? ae_item(loss) : (double)NAN;
     int status = w->early                       ? ae_optimizer_backward(opt, g, loss, 1e-2)
                  : ae_backward(g, loss, 0) == 0 ? ae_optimizer_step(opt, g, 1e-2)
@@ -41,27 +41,19 @@ static void one_step(fixture *f, ae_graph *g, ae_optimizer *opt, const way *w, i
 static outcome train(const char *class_name, const char *config, way w)
 {
     ae_err e = {0};
-    fixture f;
     outcome o = {.states = ae_tensors_new()};
-    make(&f, class_name, config);
-    ae_graph *g = ae_graph_new();
     ae_optim_config rule = ae_optim_defaults(w.rule);
     rule.clip_value = w.clip_value;
-    ae_optimizer *opt = ae_optimizer_new(f.model, &rule, &e);
-    assert_non_null(opt);
-    ae_graph_sparse_gradients(g, true); /* tables that are only looked up get theirs by rows */
+    training t = begin_training(class_name, config, &rule);
+    ae_graph_sparse_gradients(t.g, true); /* tables that are only looked up get theirs by rows */
     if (w.recompute) {
-        assert_int_equal(ae_zoo_recompute(f.row, f.self, g, &e), 0);
+        assert_int_equal(ae_zoo_recompute(t.f.row, t.f.self, t.g, &e), 0);
     }
     for (int i = 0; i < STEPS; i++) {
-        one_step(&f, g, opt, &w, i, &o);
+        one_step(&t, &w, i, &o);
     }
-    assert_int_equal(ae_optimizer_save(opt, o.states, &e), 0);
-    ae_optimizer_free(opt);
-    ae_graph_free(g);
-    o.model = f.model;
-    f.model = NULL;
-    drop(&f);
+    assert_int_equal(ae_optimizer_save(t.opt, o.states, &e), 0);
+    o.model = end_training(&t);
     return o;
 }
 
