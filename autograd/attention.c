@@ -384,6 +384,13 @@ static int attention_attr_of(ae_graph *g, const ae_tensor *q, const ae_mask *mas
     return 0;
 }
 
+/* x in q's dtype: a table of biases stays f32 where activations are bf16. */
+static ae_tensor *as_query(ae_graph *g, ae_tensor *x, const ae_tensor *q)
+{
+    bool differs = x && x->data && x->dtype != q->dtype && ae_dtype_is_float(x->dtype) && ae_dtype_is_float(q->dtype);
+    return differs ? ae_cast(g, x, q->dtype) : x;
+}
+
 ae_tensor *ae_f_attention(ae_graph *g, ae_tensor *q, ae_tensor *k, ae_tensor *v, const ae_mask *mask,
                           const ae_attention_options *options)
 {
@@ -392,8 +399,10 @@ ae_tensor *ae_f_attention(ae_graph *g, ae_tensor *q, ae_tensor *k, ae_tensor *v,
         return ae_bad(g);
     }
     const ae_relative *r = options->relative;
-    ae_tensor *in[] = {q, k, v, a.mask.bias, r ? r->query : NULL, r ? r->keys : NULL};
-    return ae_apply(g, &ae_op_attention, in, 6, &a, sizeof a);
+    ae_frame f = ae_frame_open(g);
+    ae_tensor *in[] = {
+        q, k, v, as_query(g, a.mask.bias, q), as_query(g, r ? r->query : NULL, q), as_query(g, r ? r->keys : NULL, q)};
+    return ae_frame_return(f, ae_apply(g, &ae_op_attention, in, 6, &a, sizeof a));
 }
 
 ae_tensor *ae_attention_scores(ae_graph *g, ae_tensor *q, ae_tensor *k, const ae_mask *mask,

@@ -1,4 +1,5 @@
 #include "autograd/class_targets.h"
+#include "autograd/compute_type.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 #include "tensor/kernels.h"
@@ -208,6 +209,8 @@ ae_tensor *ae_cross_entropy(ae_graph *g, ae_tensor *logits, ae_tensor *targets, 
     if (options) {
         a = (cross_entropy_attr){options->ignore_index, options->label_smoothing, options->reduction};
     }
-    ae_tensor *weight = options ? options->class_weight : NULL;
-    return ae_apply(g, &ae_op_cross_entropy, (ae_tensor *[]){logits, targets, weight}, 3, &a, sizeof a);
+    ae_frame f = ae_frame_open(g);
+    ae_tensor *weight = options ? ae_to_f32(g, options->class_weight) : NULL;
+    ae_tensor *in[] = {ae_to_f32(g, logits), targets, weight};
+    return ae_frame_return(f, ae_apply(g, &ae_op_cross_entropy, in, 3, &a, sizeof a));
 }

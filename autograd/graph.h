@@ -43,9 +43,16 @@ AE_API unsigned ae_graph_flags(const ae_graph *g);
  * Starts as four zeros; survives ae_graph_begin. */
 AE_API void ae_graph_random(ae_graph *g, uint64_t seed, uint64_t step, uint32_t round, uint32_t rank);
 
-/* The dtype in which linear, matmul, attention, convolution and recurrent operations compute on f32 values: AE_F32
- * (default) or AE_BF16; or AE_I8, for which linear layers whose weight is a parameter of at least 64 x 64 multiply i8,
- * summed in i32, and all else computes in f32. i8 has no gradients: ae_graph_begin with AE_GRAD is then an error.
+/* The precision: AE_F32 (default), AE_BF16 or AE_I8. Parameters, their gradients and losses are f32 in all of them.
+ *
+ * AE_BF16: linear and the norms give bf16 whatever they are given, and with them attention and what is computed element
+ * by element; so that is what the tape holds. matmul, convolution and recurrent operations multiply bf16 and give the
+ * dtype that they are given. Sums, means, softmax and losses are computed in f32. Where bf16 meets f32, as in a
+ * residual stream that begins with embeddings, the result is f32.
+ *
+ * AE_I8: linear layers whose weight is a parameter of at least 64 x 64 multiply i8, summed in i32, and all else
+ * computes in f32. i8 has no gradients: ae_graph_begin with AE_GRAD is then an error.
+ *
  * Survives ae_graph_begin. */
 AE_API void ae_graph_precision(ae_graph *g, ae_dtype dtype);
 AE_API ae_dtype ae_graph_get_precision(const ae_graph *g);

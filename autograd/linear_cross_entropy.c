@@ -1,6 +1,7 @@
 /* Projection to classes and cross-entropy in one: a block of rows of the logits exists at a time, and its gradients are
  * taken while it does. A language model's logits, its largest tensor, are never held whole. */
 #include "autograd/class_targets.h"
+#include "autograd/compute_type.h"
 #include "autograd/linear_inference.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
@@ -310,5 +311,7 @@ ae_tensor *ae_linear_cross_entropy(ae_graph *g, ae_tensor *x, ae_tensor *weight,
     if (options && options->class_weight) {
         return ae_cross_entropy(g, ae_f_linear(g, x, weight, bias), targets, options);
     }
-    return ae_apply(g, &ae_op_linear_cross_entropy, (ae_tensor *[]){x, weight, bias, targets}, 4, &a, sizeof a);
+    ae_frame f = ae_frame_open(g);
+    ae_tensor *in[] = {ae_to_f32(g, x), ae_to_f32(g, weight), ae_to_f32(g, bias), targets};
+    return ae_frame_return(f, ae_apply(g, &ae_op_linear_cross_entropy, in, 4, &a, sizeof a));
 }

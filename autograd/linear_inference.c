@@ -1,6 +1,8 @@
 #include "autograd/linear_inference.h"
+#include "autograd/compute_type.h"
 #include "autograd/packs.h"
 #include "autograd/tape.h"
+#include "tensor/kernels.h"
 
 enum {
     LARGE_EXTENT = 64,        /* of both axes of a weight worth a copy: heads of few classes stay f32 */
@@ -9,7 +11,7 @@ enum {
 
 static bool infers(const ae_call *c)
 {
-    return !(c->graph->flags & AE_GRAD) && c->in[0]->dtype == AE_F32;
+    return !(c->graph->flags & AE_GRAD) && (c->in[0]->dtype == AE_F32 || c->in[0]->dtype == AE_BF16);
 }
 
 static bool has_copies(const ae_tensor *weight)
@@ -50,13 +52,19 @@ int ae_linear_infer(ae_call *c, ae_tensor *x, bool in_out, ae_tensor *y)
     const ae_tensor *bias = c->in[2] ? ae_dense(g, c->in[2]) : NULL;
     const int64_t bytes = (int64_t)ae_row_weight_scratch(&w, m);
     ae_tensor *scratch = bytes ? ae_empty(g, AE_U8, 1, &bytes) : NULL;
+    ae_tensor *wide = y->dtype == AE_F32 ? y : ae_empty(g, AE_F32, 2, (int64_t[]){m, w.out});
+    x = ae_to_f32(g, x);
     if (!ae_ok(g)) {
         return -1;
     }
     const int64_t numel = w.out * w.in;
     g->weight_bytes += numel * (int64_t)ae_dtype_size(w.dtype) + (w.scale ? w.out * (int64_t)sizeof *w.scale : 0);
-    return ae_row_weight_product(&w, m, x->data, x->strides[0], bias ? bias->data : NULL, y->data,
-                                 scratch ? scratch->data : NULL, &g->error);
+    const int done = ae_row_weight_product(&w, m, x->data, x->strides[0], bias ? bias->data : NULL, wide->data,
+                                           scratch ? scratch->data : NULL, &g->error);
+    if (done == 0 && wide != y) {
+        ae_kernels_get()->f32_to_bf16(wide->data, y->data, m * w.out);
+    }
+    return done;
 }
 
 ae_tensor *ae_linear_weight(ae_call *c, bool in_out)

@@ -1,4 +1,5 @@
-/* Losses that are compositions; cross-entropy, which every step runs, is fused (cross_entropy.c). */
+/* Losses that are compositions, in f32 at least; cross-entropy, which every step runs, is fused (cross_entropy.c). */
+#include "autograd/compute_type.h"
 #include "autograd/ops.h"
 
 #include <math.h>
@@ -51,6 +52,7 @@ ae_tensor *ae_nll_loss(ae_graph *g, ae_tensor *logp, ae_tensor *targets, const a
     }
     int64_t rows = ae_numel(targets), v = ae_dim(logp, -1);
     ae_frame f = ae_frame_open(g);
+    logp = ae_to_f32(g, logp);
     ae_tensor *w = ae_zeros(g, logp->dtype, 1, &rows), *at = ae_zeros(g, AE_I64, 1, &rows);
     if (!ae_ok(g)) {
         return ae_frame_return(f, ae_bad(g));
@@ -77,6 +79,7 @@ ae_tensor *ae_binary_cross_entropy_with_logits(ae_graph *g, ae_tensor *logits, a
                        ae_shape_text(logits->ndim, logits->shape, a), ae_shape_text(targets->ndim, targets->shape, b));
     }
     ae_frame f = ae_frame_open(g);
+    logits = ae_to_f32(g, logits);
     /* log(1 + e^x) - x y */
     ae_tensor *loss = ae_sub(g, ae_softplus(g, logits), ae_mul(g, logits, targets));
     loss = weight ? ae_mul(g, loss, weight) : loss;
@@ -89,6 +92,8 @@ ae_tensor *ae_kl_div(ae_graph *g, ae_tensor *log_q, ae_tensor *p, ae_reduction r
         return ae_bad(g);
     }
     ae_frame f = ae_frame_open(g);
+    p = ae_to_f32(g, p);
+    log_q = ae_to_f32(g, log_q);
     ae_tensor *zero = ae_eq(g, p, ae_scalar(g, p->dtype, 0)); /* 0 log 0 is 0, in the value and in the gradient */
     ae_tensor *log_p = ae_log(g, ae_masked_fill(g, p, zero, 1.0));
     ae_tensor *loss = ae_mul(g, p, ae_sub(g, log_p, log_q));
@@ -99,13 +104,15 @@ ae_tensor *ae_kl_div(ae_graph *g, ae_tensor *log_q, ae_tensor *p, ae_reduction r
 ae_tensor *ae_mse_loss(ae_graph *g, ae_tensor *x, ae_tensor *y, ae_reduction reduction)
 {
     ae_frame f = ae_frame_open(g);
-    ae_tensor *loss = ae_square(g, ae_sub(g, x, y));
+    ae_tensor *loss = ae_square(g, ae_sub(g, ae_to_f32(g, x), ae_to_f32(g, y)));
     return ae_frame_return(f, reduced(g, loss, reduction, ae_ok(g) ? (double)ae_numel(loss) : 1));
 }
 
 ae_tensor *ae_cosine_similarity(ae_graph *g, ae_tensor *x, ae_tensor *y, int axis, double eps)
 {
     ae_frame f = ae_frame_open(g);
+    x = ae_to_f32(g, x);
+    y = ae_to_f32(g, y);
     ae_tensor *dot = ae_sum(g, ae_mul(g, x, y), 1, &axis, false);
     ae_tensor *xx = ae_sum(g, ae_square(g, x), 1, &axis, false), *yy = ae_sum(g, ae_square(g, y), 1, &axis, false);
     double inf = (double)INFINITY;

@@ -1,3 +1,5 @@
+#include "autograd/compute_type.h"
+#include "autograd/elementwise.h"
 #include "autograd/linear_inference.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
@@ -27,10 +29,10 @@ static ae_tensor *rounded(ae_graph *g, ae_tensor *x)
     return y;
 }
 
-/* x as the product reads it: one of its last two strides 1, in the graph's precision. */
-static ae_tensor *operand(ae_graph *g, ae_tensor *x)
+/* x as the product reads it: one of its last two strides 1, in bf16 where the other operand is. */
+static ae_tensor *operand(ae_graph *g, ae_tensor *x, ae_dtype other)
 {
-    if (g->precision == AE_BF16 && x->dtype == AE_F32) {
+    if (x->dtype == AE_F32 && (other == AE_BF16 || ae_compute_dtype(g, AE_F32) == AE_BF16)) {
         /* a transposed view keeps its order: round what lies in memory */
         int n = x->ndim;
         if (n == 2 && x->strides[0] == 1 && x->strides[1] >= x->shape[0]) {
@@ -52,8 +54,8 @@ static int batched_product(ae_call *call, ae_tensor *a, ae_tensor *b, ae_tensor 
 {
     ae_graph *g = call->graph;
     int lead = c->ndim - 2;
-    a = operand(g, a);
-    b = operand(g, b);
+    a = operand(g, a, b->dtype);
+    b = operand(g, b, a->dtype);
     if (!ae_ok(g)) {
         return -1;
     }
@@ -204,6 +206,12 @@ ae_tensor *ae_matmul(ae_graph *g, ae_tensor *a, ae_tensor *b)
     if (!ae_ok(g)) {
         return ae_frame_return(f, ae_bad(g));
     }
+    if (x->dtype != y->dtype) {
+        ae_tensor *same[] = {ae_to_compute(g, x), ae_to_compute(g, y)};
+        ae_promote(g, same, 2);
+        x = same[0];
+        y = same[1];
+    }
     bool flat = x->ndim > 2 && y->ndim == 2 && x->shape[x->ndim - 1] == y->shape[0] && ae_dim(x, -1) > 0 &&
                 x->dtype == y->dtype && ae_is_contiguous(x);
     ae_tensor *c = flat ? flat_matmul(g, x, y) : ae_apply(g, &ae_op_matmul, (ae_tensor *[]){x, y}, 2, NULL, 0);
@@ -232,10 +240,11 @@ static int linear_shape(ae_call *c)
     char x[AE_DESCRIBE_MAX], w[AE_DESCRIBE_MAX], b[AE_DESCRIBE_MAX];
     const linear_attr *a = c->attr;
     const ae_tensor *in = c->in[0], *weight = c->in[1], *bias = c->in[2];
-    if (!multiplies(in->dtype) || in->dtype != weight->dtype || (bias && bias->dtype != in->dtype)) {
-        return ae_call_fail(c, AE_E_DTYPE, "x is %s, weight %s, bias %s; they must be of one float dtype",
-                            ae_dtype_name(in->dtype), ae_dtype_name(weight->dtype),
-                            bias ? ae_dtype_name(bias->dtype) : "left out");
+    bool master = in->dtype == AE_BF16 && weight->dtype == AE_F32; /* bf16 activations with a parameter of f32 */
+    if (!multiplies(in->dtype) || (in->dtype != weight->dtype && !master) || (bias && bias->dtype != weight->dtype)) {
+        return ae_call_fail(
+            c, AE_E_DTYPE, "x is %s, weight %s, bias %s; they must be of one float dtype, or x bf16 and the others f32",
+            ae_dtype_name(in->dtype), ae_dtype_name(weight->dtype), bias ? ae_dtype_name(bias->dtype) : "left out");
     }
     int64_t inner = weight->ndim == 2 ? weight->shape[a->in_out ? 0 : 1] : -1;
     int64_t outer = weight->ndim == 2 ? weight->shape[a->in_out ? 1 : 0] : -1;
@@ -270,8 +279,8 @@ static ae_tensor *as_rows(ae_graph *g, ae_tensor *x)
 static int product(ae_call *call, ae_tensor *a, ae_tensor *b, ae_tensor *c, const ae_tensor *bias, bool accumulate)
 {
     ae_graph *g = call->graph;
-    a = operand(g, a);
-    b = operand(g, b);
+    a = operand(g, a, b->dtype);
+    b = operand(g, b, a->dtype);
     if (!ae_ok(g)) {
         return -1;
     }
@@ -335,7 +344,8 @@ static void linear_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
             a->in_out ? gradient_product(c, 1, transposed(g, x), dy) : gradient_product(c, 1, transposed(g, dy), x);
     }
     if (c->in[2] && c->need[2] && ae_ok(g)) {
-        gin[2] = ae_sum(g, dy, 1, (int[]){0}, false);
+        bool wide = dy->dtype == AE_BF16 && c->in[2]->dtype == AE_F32;
+        gin[2] = wide ? ae_sum_bf16_rows(g, dy) : ae_sum(g, dy, 1, (int[]){0}, false);
     }
 }
 
@@ -344,7 +354,8 @@ static int linear_decompose(ae_call *c)
     const linear_attr *a = c->attr;
     ae_tensor *w = a->in_out ? c->in[1] : ae_transpose(c->graph, c->in[1], 0, 1);
     ae_tensor *y = ae_matmul(c->graph, c->in[0], w);
-    c->out[0] = c->in[2] ? ae_add(c->graph, y, c->in[2]) : y;
+    y = c->in[2] ? ae_add(c->graph, y, c->in[2]) : y;
+    c->out[0] = ae_ok(c->graph) && y->dtype != c->in[0]->dtype ? ae_cast(c->graph, y, c->in[0]->dtype) : y;
     return ae_ok(c->graph) ? 0 : -1;
 }
 
@@ -377,14 +388,24 @@ const ae_op ae_op_linear = {
     .big_samples = 2,
 };
 
+static ae_tensor *linear(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias, bool in_out)
+{
+    linear_attr a = {.in_out = in_out};
+    ae_tensor *in[] = {x, weight, bias};
+    if (!ae_ok(g) || !x || !x->data || ae_compute_dtype(g, x->dtype) == x->dtype) {
+        return ae_apply(g, &ae_op_linear, in, 3, &a, sizeof a);
+    }
+    ae_frame f = ae_frame_open(g);
+    in[0] = ae_to_compute(g, x);
+    return ae_frame_return(f, ae_apply(g, &ae_op_linear, in, 3, &a, sizeof a));
+}
+
 ae_tensor *ae_f_linear(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias)
 {
-    linear_attr a = {.in_out = false};
-    return ae_apply(g, &ae_op_linear, (ae_tensor *[]){x, weight, bias}, 3, &a, sizeof a);
+    return linear(g, x, weight, bias, false);
 }
 
 ae_tensor *ae_f_linear_in_out(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias)
 {
-    linear_attr a = {.in_out = true};
-    return ae_apply(g, &ae_op_linear, (ae_tensor *[]){x, weight, bias}, 3, &a, sizeof a);
+    return linear(g, x, weight, bias, true);
 }

@@ -10,10 +10,12 @@ extern "C" {
 #endif
 
 /* a (...,M,K) times b (...,K,N) gives (...,M,N); leading axes broadcast; a vector counts as a row on the left and as a
- * column on the right, and its axis of 1 is taken off the result. */
+ * column on the right, and its axis of 1 is taken off the result. Of bf16 and f32 both become bf16 under that
+ * precision, f32 otherwise. */
 AE_API ae_tensor *ae_matmul(ae_graph *g, ae_tensor *a, ae_tensor *b);
 
-/* x (...,I), weight (O,I), bias (O) or NULL: x weight^T + bias, (...,O). */
+/* x (...,I), weight (O,I), bias (O) or NULL: x weight^T + bias, (...,O), in x's dtype, or bf16 under that precision. x
+ * may be bf16 where weight and bias are f32. */
 AE_API ae_tensor *ae_f_linear(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias);
 
 /* x (...,I), weight (I,O), bias (O) or NULL: x weight + bias; the "Conv1D" of GPT and GPT-2. */

@@ -1,5 +1,6 @@
 /* Both work on the last axis of a dense tensor; another axis is brought there and back by the public functions. */
 #include "autograd/ops.h"
+#include "autograd/weight_product.h"
 #include "tensor/kernels.h"
 
 #include <math.h>
@@ -182,6 +183,14 @@ const ae_op ae_op_log_softmax = {
 
 /* ---- any axis ------------------------------------------------------------------------------------------------------ */
 
+/* Rows of bf16 are computed in f32. */
+static ae_tensor *over_last(ae_graph *g, const ae_op *op, ae_tensor *x)
+{
+    ae_tensor *y;
+    ae_apply_widened(g, op, &x, 1, NULL, 0, &y);
+    return y;
+}
+
 static ae_tensor *along(ae_graph *g, const ae_op *op, ae_tensor *x, int axis)
 {
     if (!ae_ok(g)) {
@@ -192,11 +201,11 @@ static ae_tensor *along(ae_graph *g, const ae_op *op, ae_tensor *x, int axis)
         return ae_fail(g, AE_E_VALUE, "%s: axis %d of a tensor with %d axes", op->name, axis, x->ndim);
     }
     if (k == x->ndim - 1) {
-        return ae_apply(g, op, &x, 1, NULL, 0);
+        return over_last(g, op, x);
     }
     ae_frame f = ae_frame_open(g);
     ae_tensor *last = ae_transpose(g, x, k, -1);
-    return ae_frame_return(f, ae_transpose(g, ae_apply(g, op, &last, 1, NULL, 0), k, -1));
+    return ae_frame_return(f, ae_transpose(g, over_last(g, op, last), k, -1));
 }
 
 ae_tensor *ae_softmax(ae_graph *g, ae_tensor *x, int axis)

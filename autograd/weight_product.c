@@ -150,16 +150,21 @@ const float *ae_bias_sum(ae_graph *g, ae_tensor *a, ae_tensor *b)
 int ae_apply_widened(ae_graph *g, const ae_op *op, ae_tensor **in, int n, const void *attr, size_t attr_size,
                      ae_tensor **out)
 {
-    if (!ae_ok(g) || !in[0] || !in[0]->data || in[0]->dtype != AE_BF16) {
+    bool any = false;
+    for (int i = 0; i < n && ae_ok(g); i++) {
+        any = any || (in[i] && in[i]->data && in[i]->dtype == AE_BF16);
+    }
+    if (!any) {
         return ae_apply_n(g, op, in, n, attr, attr_size, out);
     }
+    bool rounds = in[0] && in[0]->dtype == AE_BF16;
     ae_frame f = ae_frame_open(g);
     for (int i = 0; i < n; i++) {
         in[i] = in[i] && in[i]->dtype == AE_BF16 ? ae_cast(g, in[i], AE_F32) : in[i];
     }
     ae_apply_n(g, op, in, n, attr, attr_size, out);
     for (int i = 0; i < op->n_out; i++) {
-        out[i] = ae_cast(g, out[i], AE_BF16);
+        out[i] = rounds ? ae_cast(g, out[i], AE_BF16) : out[i];
         ae_frame_keep(f, out[i]);
     }
     ae_frame_close(f);

@@ -37,8 +37,8 @@ void ae_column_sums(const float *dy, int64_t rows, int64_t dy_row, int64_t n, fl
 /* The elementwise sum of two biases, either of which may be NULL; NULL when both are. */
 const float *ae_bias_sum(ae_graph *g, ae_tensor *a, ae_tensor *b);
 
-/* Applies an op that computes in f32 alone: bf16 inputs are widened first and its outputs rounded afterwards. in is
- * changed. As ae_apply_n. */
+/* Applies an op that computes in f32 alone: bf16 inputs are widened first and, when input 0 is bf16, the outputs
+ * rounded afterwards. in is changed. As ae_apply_n. */
 int ae_apply_widened(ae_graph *g, const ae_op *op, ae_tensor **in, int n, const void *attr, size_t attr_size,
                      ae_tensor **out);
 

@@ -1,0 +1,82 @@
+#include "autograd/compute_type.h"
+#include "autograd/ops.h"
+#include "tensor/kernels.h"
+
+ae_dtype ae_compute_dtype(const ae_graph *g, ae_dtype dtype)
+{
+    return dtype == AE_F32 && ae_graph_get_precision(g) == AE_BF16 ? AE_BF16 : dtype;
+}
+
+static ae_tensor *cast_to(ae_graph *g, ae_tensor *x, ae_dtype dtype)
+{
+    return x->dtype == dtype ? x : ae_cast(g, x, dtype);
+}
+
+ae_tensor *ae_to_compute(ae_graph *g, ae_tensor *x)
+{
+    return ae_ok(g) && x && x->data ? cast_to(g, x, ae_compute_dtype(g, x->dtype)) : x;
+}
+
+ae_tensor *ae_to_f32(ae_graph *g, ae_tensor *x)
+{
+    bool half = ae_ok(g) && x && x->data && (x->dtype == AE_BF16 || x->dtype == AE_F16);
+    return half ? cast_to(g, x, AE_F32) : x;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------------ */
+
+const float *ae_row_read(const ae_tensor *t, int64_t i, int64_t n, float *buffer)
+{
+    if (t->dtype == AE_F32) {
+        return (const float *)t->data + i * n;
+    }
+    ae_kernels_get()->bf16_to_f32((const uint16_t *)t->data + i * n, buffer, n);
+    return buffer;
+}
+
+float *ae_row_place(ae_tensor *t, int64_t i, int64_t n, float *buffer)
+{
+    return t->dtype == AE_F32 ? (float *)t->data + i * n : buffer;
+}
+
+void ae_row_written(ae_tensor *t, int64_t i, int64_t n, const float *buffer)
+{
+    if (t->dtype != AE_F32) {
+        ae_kernels_get()->f32_to_bf16(buffer, (uint16_t *)t->data + i * n, n);
+    }
+}
+
+enum { COLUMNS = 128, ROWS = 32 }; /* of dy widened at a time: 16 KiB */
+
+/* Columns [from, from + m) of dy, summed in f64. */
+static void sum_columns(const uint16_t *dy, int64_t rows, int64_t n, int64_t from, int64_t m, float *out)
+{
+    const ae_kernels *k = ae_kernels_get();
+    double sum[COLUMNS] = {0};
+    float wide[ROWS * COLUMNS];
+    for (int64_t i = 0; i < rows; i += ROWS) {
+        int64_t count = rows - i < ROWS ? rows - i : ROWS;
+        for (int64_t r = 0; r < count; r++) {
+            k->bf16_to_f32(dy + (i + r) * n + from, wide + r * m, m);
+        }
+        k->column_sums(wide, m, count, m, sum);
+    }
+    for (int64_t j = 0; j < m; j++) {
+        out[j] = (float)sum[j];
+    }
+}
+
+ae_tensor *ae_sum_bf16_rows(ae_graph *g, ae_tensor *dy)
+{
+    int64_t rows = dy->shape[0], n = dy->shape[1];
+    ae_tensor *dense = ae_dense(g, dy), *sums = ae_empty(g, AE_F32, 1, &n);
+    if (!ae_ok(g)) {
+        return sums;
+    }
+    float *out = sums->data;
+#pragma omp parallel for schedule(static) if (rows * n > 32768)
+    for (int64_t from = 0; from < n; from += COLUMNS) {
+        sum_columns(dense->data, rows, n, from, n - from < COLUMNS ? n - from : COLUMNS, out + from);
+    }
+    return sums;
+}
