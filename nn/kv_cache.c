@@ -6,7 +6,7 @@
 struct ae_kv_cache {
     int layers;
     int64_t batch, capacity, width, length;
-    ae_tensor *memory; /* (L,2,B,capacity,width) */
+    ae_tensor *memory; /* (L,2,B,capacity,width) in the dtype of the first keys; NULL before them */
 };
 
 void ae_kv_extend(ae_graph *g, ae_kv *past, ae_tensor *k, ae_tensor *v)
@@ -23,11 +23,6 @@ ae_kv_cache *ae_kv_cache_new(int layers, int64_t batch, int64_t capacity, int64_
         return NULL;
     }
     *c = (ae_kv_cache){layers, batch, capacity, width, 0, NULL};
-    c->memory = ae_tensor_new(AE_F32, 5, (int64_t[]){layers, 2, batch, capacity, width}, e);
-    if (!c->memory) {
-        free(c);
-        return NULL;
-    }
     return c;
 }
 
@@ -52,6 +47,25 @@ static ae_tensor *positions(ae_graph *g, const ae_kv_cache *c, int layer, int ha
     return ae_view(g, c->memory, 3, (int64_t[]){c->batch, n, c->width}, (int64_t[]){s[2], s[3], 1}, offset);
 }
 
+/* Whether the memory takes k and v; the first ones decide what it is of: bf16 halves what a step reads. */
+static bool takes(ae_graph *g, ae_kv_cache *c, const ae_tensor *k, const ae_tensor *v)
+{
+    if (!c->memory) {
+        ae_err e = {0};
+        c->memory = ae_tensor_new(k->dtype, 5, (int64_t[]){c->layers, 2, c->batch, c->capacity, c->width}, &e);
+        if (!c->memory) {
+            ae_fail(g, e.code, "kv_cache: %s", e.message);
+            return false;
+        }
+    }
+    if (k->dtype != c->memory->dtype || v->dtype != c->memory->dtype) {
+        ae_fail(g, AE_E_DTYPE, "kv_cache: keys are %s and values %s behind %s; keep the precision of the graph",
+                ae_dtype_name(k->dtype), ae_dtype_name(v->dtype), ae_dtype_name(c->memory->dtype));
+        return false;
+    }
+    return true;
+}
+
 void ae_kv_cache_append(ae_graph *g, ae_kv_cache *c, int layer, ae_tensor **k, ae_tensor **v)
 {
     if (!ae_ok(g)) {
@@ -64,6 +78,9 @@ void ae_kv_cache_append(ae_graph *g, ae_kv_cache *c, int layer, ae_tensor **k, a
                 "sequences of %lld positions",
                 (long long)ae_dim(*k, 0), (long long)n, (long long)c->length, (long long)c->batch,
                 (long long)c->capacity);
+        return;
+    }
+    if (!takes(g, c, *k, *v)) {
         return;
     }
     ae_tensor_copy(positions(g, c, layer, 0, c->length, n), *k, NULL);
@@ -85,13 +102,17 @@ int ae_kv_cache_reorder(ae_kv_cache *c, const int64_t *from, ae_err *e)
         }
         same = same && from[b] == b;
     }
-    size_t row = (size_t)(c->length * c->width) * sizeof(float), step = (size_t)c->memory->strides[2] * sizeof(float);
-    char *old = same ? NULL : malloc((size_t)c->batch * row + 1);
-    if (!same && !old) {
+    if (same || c->length == 0) {
+        return 0;
+    }
+    size_t size = ae_dtype_size(c->memory->dtype);
+    size_t row = (size_t)(c->length * c->width) * size, step = (size_t)c->memory->strides[2] * size;
+    char *old = malloc((size_t)c->batch * row);
+    if (!old) {
         return ae_err_set(e, AE_E_MEMORY, "kv_cache: no memory to reorder it");
     }
-    for (int i = 0; i < 2 * c->layers && !same; i++) {
-        char *rows = (char *)c->memory->data + (size_t)(i * c->memory->strides[1]) * sizeof(float);
+    for (int i = 0; i < 2 * c->layers; i++) {
+        char *rows = (char *)c->memory->data + (size_t)(i * c->memory->strides[1]) * size;
         for (int64_t b = 0; b < c->batch; b++) {
             memcpy(old + (size_t)b * row, rows + (size_t)b * step, row);
         }

@@ -19,6 +19,8 @@ AE_API void ae_kv_extend(ae_graph *g, ae_kv *past, ae_tensor *k, ae_tensor *v);
 /* Memory for `capacity` positions of every layer; outlives the steps of a graph. Without gradients. */
 typedef struct ae_kv_cache ae_kv_cache;
 
+/* The caller frees it with ae_kv_cache_free; NULL with AE_E_MEMORY. The memory itself is taken with the first keys, in
+ * their dtype: bf16 under that precision. */
 AE_API ae_kv_cache *ae_kv_cache_new(int layers, int64_t batch, int64_t capacity, int64_t width, ae_err *e);
 AE_API void ae_kv_cache_free(ae_kv_cache *c); /* NULL is allowed */
 
@@ -26,7 +28,8 @@ AE_API void ae_kv_cache_free(ae_kv_cache *c); /* NULL is allowed */
 AE_API int64_t ae_kv_cache_length(const ae_kv_cache *c);
 
 /* Writes k and v (B,T,A*D) of a layer at the end of the cache and returns views of all positions, (B,S,A*D), through *k
- * and *v. The length grows when the last layer was written. */
+ * and *v. The length grows when the last layer was written. Fails the graph: AE_E_SHAPE, AE_E_DTYPE (another dtype than
+ * the first keys had), AE_E_MEMORY. */
 AE_API void ae_kv_cache_append(ae_graph *g, ae_kv_cache *c, int layer, ae_tensor **k, ae_tensor **v);
 
 /* Sequence b becomes what sequence from[b] was, for all B of them: beams that go on from others. Returns 0 or -1. */
