@@ -1,6 +1,7 @@
 #include "apps/command_table.h"
 #include "apps/parity.h"
 #include "apps/parity_tokenizer.h"
+#include "apps/precision.h"
 #include "tensor/counters.h"
 #include "tensor/kernels.h"
 #include "tensor/safetensors.h"
@@ -161,6 +162,23 @@ static int run_tokenizer_case(ae_run *run, const char *dir, const char *write, i
     return status;
 }
 
+/* f32 unless --precision is given on the command line. */
+static int set_precision(ae_run *run, ae_case *c)
+{
+    if (ae_options_origin(run->options, "precision") != AE_ORIGIN_COMMAND) {
+        return 0;
+    }
+    if (ae_precision_read(run, true, &c->precision) != 0) {
+        return -1;
+    }
+    if (c->precision == AE_BF16 && strcmp(ae_case_kind(c), "model") != 0) {
+        return ae_err_set(&run->error, AE_E_UNSUPPORTED,
+                          "%s: bf16 is for cases of one forward and backward; this one is of the kind %s", c->dir,
+                          ae_case_kind(c));
+    }
+    return 0;
+}
+
 /* ---- all of them ------------------------------------------------------------------------------------------------------ */
 
 static int run_case(ae_run *run, const char *dir, const char *write, int *failed)
@@ -169,7 +187,8 @@ static int run_case(ae_run *run, const char *dir, const char *write, int *failed
         return run_tokenizer_case(run, dir, write, failed);
     }
     ae_case *c = ae_case_read(dir, &run->error);
-    int failures = 0, status = c ? run_mode(run, c, false, write, &failures) : -1;
+    int failures = 0, status = c ? set_precision(run, c) : -1;
+    status = status == 0 ? run_mode(run, c, false, write, &failures) : status;
     *failed += status == 0 && failures > 0;
     if (status == 0 && ae_case_packs(c)) {
         status = run_mode(run, c, true, NULL, &failures);
@@ -197,7 +216,7 @@ static int run_parity(ae_run *run)
     return failed ? AE_EXIT_NO : AE_EXIT_DONE;
 }
 
-static const char *const options[] = {"write", "threads", "verbose", "json", NULL};
+static const char *const options[] = {"precision", "write", "threads", "verbose", "json", NULL};
 
 const ae_command ae_cmd_parity = {
     .name = "parity",
@@ -208,6 +227,8 @@ const ae_command ae_cmd_parity = {
         "expected.safetensors; tools/make_case.py makes one from a model of yours. Every tensor of "
         "expected.safetensors must be produced, in f32 and within the tolerance of meta.json. Cases run padded "
         "and, where the model can skip padding, packed.\n\n"
+        "With --precision bf16, for cases of one forward and backward, a tensor passes when the length of its error is "
+        "at most an eighth of its own length, or, for a gradient, of the mean length of all gradients.\n\n"
         "A case of a tokenizer holds meta.json, its vocabulary files and expected.json, whose fields must come out "
         "equal; --write stores them as JSON.\n\n"
         "The exit status is 1 when a tensor or field fails.",

@@ -2,12 +2,18 @@
  *
  * A case is a folder: meta.json (class, kind, tolerances), config.json, model.safetensors, inputs.safetensors,
  * expected.safetensors. An element passes when |got - want| <= atol + rtol |want| + scale_rtol max |want|; infinities,
- * which a case may write as 1e30, must be met exactly. */
+ * which a case may write as 1e30, must be met exactly.
+ *
+ * In bf16 single elements say little, for what cancels leaves the rounding of what it cancels with. There a tensor
+ * passes when the length of its error is at most AE_PARITY_BF16 of its own length; gradients that are short beside the
+ * others, such as those of key biases, which are 0 in theory, are measured by the mean length of all gradients. */
 #ifndef AE_APPS_PARITY_H
 #define AE_APPS_PARITY_H
 
 #include "tensor/json.h"
 #include "tensor/tensor.h"
+
+#define AE_PARITY_BF16 0.125
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,6 +27,7 @@ typedef struct ae_case {
     ae_tensors *model;
     ae_tensors *inputs;
     ae_tensors *expected;
+    ae_dtype precision; /* of the run: f32 as read; bf16 for cases of one forward and backward (kind "model") */
 } ae_case;
 
 /* Reads a folder; NULL and e on the first file that is missing or broken. Free with ae_case_free. */
@@ -47,7 +54,7 @@ AE_API int ae_case_run_schedule(const ae_case *c, bool packed, ae_tensors *outpu
 typedef struct ae_parity_row {
     const char *name; /* borrowed from the case */
     enum { AE_PARITY_OK, AE_PARITY_BEYOND, AE_PARITY_SHAPE, AE_PARITY_MISSING } verdict;
-    double fraction; /* the largest error as a fraction of what is allowed; above 1 fails */
+    double fraction; /* the largest error (in bf16 its length) as a fraction of what is allowed; above 1 fails */
     double max_abs;  /* the largest absolute error */
     double relative; /* the same over the largest magnitude expected */
     int64_t beyond;  /* elements that fail */

@@ -43,6 +43,7 @@ ae_case *ae_case_read(const char *dir, ae_err *e)
         ae_err_set(e, AE_E_MEMORY, "no memory for the case %s", dir);
         return NULL;
     }
+    c->precision = AE_F32;
     c->meta = json_file(dir, "meta.json", true, e);
     c->config = e->code ? NULL : json_file(dir, "config.json", false, e);
     c->expected = e->code ? NULL : tensor_file(dir, "expected.safetensors", true, e);

@@ -27,6 +27,7 @@ int ae_parity_build(const ae_case *c, ae_parity_model *p, ae_err *e)
         ae_parity_free(p);
         return ae_err_set(e, AE_E_MEMORY, "no memory for %s", class_name);
     }
+    ae_graph_precision(p->graph, c->precision);
     p->row->build(p->root, p->self, c->config, p->row->kind);
     if (!ae_model_ok(p->root)) {
         ae_err_set(e, ae_model_error(p->root)->code, "%s: %s", c->dir, ae_model_error(p->root)->message);

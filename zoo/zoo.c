@@ -21,7 +21,15 @@ ae_tensor *ae_io_get(ae_io *io, const char *name)
 void ae_io_put(ae_io *io, const char *name, const ae_tensor *t)
 {
     ae_err e = {0};
-    if (ae_ok(io->graph) && !io->loss_only && ae_tensors_add_copy(io->outputs, name, t, &e) != 0) {
+    if (!ae_ok(io->graph) || io->loss_only) {
+        return;
+    }
+    ae_tensor *copy = ae_tensor_new(t->dtype == AE_BF16 ? AE_F32 : t->dtype, t->ndim, t->shape, &e);
+    if (copy && ae_tensor_copy(copy, t, &e) != 0) {
+        ae_tensor_free(copy);
+        copy = NULL;
+    }
+    if (!copy || ae_tensors_add(io->outputs, name, copy, &e) != 0) {
         ae_fail(io->graph, e.code, "output %s: %s", name, e.message);
     }
 }

@@ -17,7 +17,7 @@ extern "C" {
 typedef struct ae_io {
     ae_graph *graph;
     const ae_tensors *inputs; /* borrowed */
-    ae_tensors *outputs;      /* copies are added */
+    ae_tensors *outputs;      /* copies are added; floats are f32 whatever the precision */
     bool packed;              /* compute real positions only, where the model can */
     bool loss_only;           /* do not compute outputs that the loss does not need */
 } ae_io;
@@ -26,7 +26,7 @@ typedef struct ae_io {
 AE_API ae_tensor *ae_io_get(ae_io *io, const char *name);
 AE_API ae_tensor *ae_io_optional(ae_io *io, const char *name);
 
-/* Adds a copy of t to the outputs. */
+/* Adds a copy of t to the outputs, in f32 where t is bf16. */
 AE_API void ae_io_put(ae_io *io, const char *name, const ae_tensor *t);
 
 /* The sum of output * weight over all elements, for the input `weight_name`: a linear probe as loss. */

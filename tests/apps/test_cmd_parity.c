@@ -203,18 +203,38 @@ static void refuses_tokenizers_by_name(void **state)
     assert_non_null(strstr(log_text, "expected.json has no field to compare"));
 }
 
+/* In bf16 a case passes, a spoiled one does not, and what is no single forward and backward is refused. */
+static void bf16_is_compared_by_length(void **state)
+{
+    (void)state;
+    assert_int_equal(aesop(5, "parity", CASE, "--precision", "bf16", "--json"), 0);
+    ae_json *j = ae_json_parse(out_text, strlen(out_text), NULL);
+    const ae_json *worst = ae_json_first(ae_json_get(j, "tensors"));
+    assert_true(ae_json_double(worst, "relative", 0, NULL) > 1e-3); /* it is bf16 */
+    ae_json_free(j);
+    copy_spoiled("parity_spoiled_bf16");
+    ae_err e = {0};
+    ae_tensors *d = ae_safetensors_read("parity_spoiled_bf16/expected.safetensors", NULL, &e);
+    ae_tensor *logits = ae_tensors_get(d, "logits");
+    for (int64_t i = 0; i < ae_numel(logits); i++) {
+        ae_set_f64(logits, i, 1.2 * ae_get_f64(logits, i));
+    }
+    assert_int_equal(ae_safetensors_write("parity_spoiled_bf16/expected.safetensors", d, NULL, &e), 0);
+    ae_tensors_free(d);
+    assert_int_equal(aesop(4, "parity", "parity_spoiled_bf16", "--precision", "bf16"), 1);
+    assert_non_null(strstr(out_text, "logits   <-- beyond tolerance"));
+    assert_int_equal(aesop(4, "parity", AE_TEST_DIR "/golden/steps_gpt2_adamw_torch", "--precision", "bf16"), 2);
+    assert_non_null(strstr(log_text, "bf16 is for cases of one forward and backward; this one is of the kind steps"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(passes_and_says_which_kernels_ran),
-        cmocka_unit_test(prints_json),
-        cmocka_unit_test(stores_what_it_computed),
-        cmocka_unit_test(fails_on_a_wrong_or_missing_tensor),
-        cmocka_unit_test(names_what_is_wrong_with_a_case),
-        cmocka_unit_test(refuses_unknown_generation),
-        cmocka_unit_test(compares_tokenizers_field_by_field),
-        cmocka_unit_test(tells_how_tokenizers_differ),
-        cmocka_unit_test(refuses_tokenizers_by_name),
+        cmocka_unit_test(passes_and_says_which_kernels_ran),  cmocka_unit_test(prints_json),
+        cmocka_unit_test(bf16_is_compared_by_length),         cmocka_unit_test(stores_what_it_computed),
+        cmocka_unit_test(fails_on_a_wrong_or_missing_tensor), cmocka_unit_test(names_what_is_wrong_with_a_case),
+        cmocka_unit_test(refuses_unknown_generation),         cmocka_unit_test(compares_tokenizers_field_by_field),
+        cmocka_unit_test(tells_how_tokenizers_differ),        cmocka_unit_test(refuses_tokenizers_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, free_texts);
 }

@@ -1,5 +1,5 @@
-/* --precision int8: every command that uses trained models takes it and stays near f32, training refuses it; and the
- * bench of generation, which measures all precisions. */
+/* --precision bf16 and int8: every command that uses trained models takes them and stays near f32, training refuses
+ * int8; and the bench of generation, which measures all precisions. */
 #include "apps/tiny_models.h"
 
 #include <math.h>
@@ -39,21 +39,24 @@ static int numbers(const char *text, double *x, int most)
     return n;
 }
 
-/* Runs in f32 and in int8: as many numbers, within `most` of the largest, not all the same. */
+/* Runs in f32, bf16 and int8: as many numbers, within `most` of the largest, not all the same. */
 static void check_near(const char *what, int (*run)(const char *precision), double most)
 {
-    static double f32[4096], int8[4096];
-    double size = 0, apart = 0;
-    expect_status(run("f32"), 0);
-    int n = numbers(out_text, f32, 4096);
-    expect_status(run("int8"), 0);
-    assert_true(n > 2 && numbers(out_text, int8, 4096) == n);
-    for (int i = 0; i < n; i++) {
-        size = fmax(size, fabs(f32[i]));
-        apart = fmax(apart, fabs(f32[i] - int8[i]));
-    }
-    if (!(apart > 0 && apart < most * size)) {
-        fail_msg("%s: %g apart, of %g", what, apart, size);
+    static const char *const narrow[] = {"bf16", "int8"};
+    static double f32[4096], other[4096];
+    for (int k = 0; k < 2; k++) {
+        double size = 0, apart = 0;
+        expect_status(run("f32"), 0);
+        int n = numbers(out_text, f32, 4096);
+        expect_status(run(narrow[k]), 0);
+        assert_true(n > 2 && numbers(out_text, other, 4096) == n);
+        for (int i = 0; i < n; i++) {
+            size = fmax(size, fabs(f32[i]));
+            apart = fmax(apart, fabs(f32[i] - other[i]));
+        }
+        if (!(apart > 0 && apart < most * size)) {
+            fail_msg("%s: %s is %g apart, of %g", what, narrow[k], apart, size);
+        }
     }
 }
 
@@ -91,10 +94,17 @@ static void commands_stay_near_f32(void **state)
     check_near("predict", run_predict, 0.05);
     check_near("embed", run_embed, 0.05);
     check_near("eval", run_eval, 0.05);
-    check_near("eval of words", run_words, 0.01);
-    expect_status(run_fill("int8"), 0);
-    expect_status(aesop(8, "generate", "i_lm.h5", "the fox", "--length", "9", "--json", "--precision", "int8"), 0);
-    assert_non_null(strstr(out_text, "\"tokens\":"));
+    check_near("eval of words", run_words, 0.02);
+    static const char *const narrow[] = {"bf16", "int8"};
+    for (int i = 0; i < 2; i++) {
+        expect_status(run_fill(narrow[i]), 0);
+        assert_non_null(strstr(out_text, "[MASK]"));
+        expect_status(aesop(7, "eval", "i_mlm.h5", "--corpus", "i_text.txt", "--json", "--precision", narrow[i]), 0);
+        assert_non_null(strstr(out_text, "\"masked_accuracy\""));
+        expect_status(aesop(8, "generate", "i_lm.h5", "the fox", "--length", "9", "--json", "--precision", narrow[i]),
+                      0);
+        assert_non_null(strstr(out_text, "\"tokens\":"));
+    }
 }
 
 static void training_refuses_int8(void **state)

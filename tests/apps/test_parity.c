@@ -1,4 +1,4 @@
-/* Every case under tests/golden, padded and, where the model can, packed. */
+/* Every case under tests/golden, padded and, where the model can, packed; those of models in bf16 too. */
 #include "apps/parity.h"
 #include "apps/parity_tokenizer.h"
 
@@ -12,13 +12,16 @@
 
 #include <cmocka.h>
 
-static void run_case(const char *dir, bool packed)
+static void run_case(const char *dir, bool packed, ae_dtype precision)
 {
     ae_err e = {0};
     ae_parity_row *rows = NULL;
     int n = 0;
     ae_case *c = ae_case_read(dir, &e);
     ae_tensors *outputs = ae_tensors_new();
+    if (c) {
+        c->precision = precision;
+    }
     if (!c || ae_case_run(c, packed, outputs, &e) != 0) {
         fail_msg("%s: %s", dir, e.message);
     }
@@ -35,9 +38,9 @@ static void run_case(const char *dir, bool packed)
     ae_case_free(c);
 }
 
-static void every_case(void **state)
+/* Runs all of them; returns how many there are. */
+static int run_cases(ae_dtype precision)
 {
-    (void)state;
     DIR *d = opendir(AE_TEST_DIR "/golden");
     assert_non_null(d);
     int cases = 0;
@@ -48,16 +51,31 @@ static void every_case(void **state)
         if (!c) {
             continue;
         }
-        bool packs = ae_case_packs(c);
+        bool packs = ae_case_packs(c), runs = precision == AE_F32 || strcmp(ae_case_kind(c), "model") == 0;
         ae_case_free(c);
-        run_case(dir, false);
-        cases++;
-        if (packs) {
-            run_case(dir, true);
+        if (runs) {
+            run_case(dir, false, precision);
+            cases++;
+        }
+        if (runs && packs) {
+            run_case(dir, true, precision);
         }
     }
     closedir(d);
-    assert_true(cases >= 15);
+    return cases;
+}
+
+static void every_case(void **state)
+{
+    (void)state;
+    assert_true(run_cases(AE_F32) >= 100);
+}
+
+/* Every model's outputs and gradients again, with activations in bf16. */
+static void every_model_in_bf16(void **state)
+{
+    (void)state;
+    assert_true(run_cases(AE_BF16) >= 60);
 }
 
 static void every_tokenizer_case(void **state)
@@ -107,7 +125,8 @@ static void unknown_generation_is_refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_case), cmocka_unit_test(every_tokenizer_case),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_case), cmocka_unit_test(every_model_in_bf16),
+                                       cmocka_unit_test(every_tokenizer_case),
                                        cmocka_unit_test(unknown_generation_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
