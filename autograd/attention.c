@@ -71,6 +71,24 @@ static int check_relative(ae_call *c)
     return 0;
 }
 
+/* q, k and v are alike; what is added to the scores may be of another precision. */
+static int check_dtypes(ae_call *c)
+{
+    char text[AE_DESCRIBE_MAX];
+    const ae_dtype dtype = c->in[0]->dtype;
+    for (int i = 0; i < 6; i++) {
+        const ae_dtype own = c->in[i] ? c->in[i]->dtype : dtype;
+        const bool mixed = i > 2 && (dtype == AE_F32 || dtype == AE_BF16) && (own == AE_F32 || own == AE_BF16);
+        if (!ae_dtype_is_float(dtype) || (own != dtype && !mixed)) {
+            return ae_call_fail(c, AE_E_DTYPE,
+                                "q is %s, %s is %s; q, k and v must be of one float dtype, and the bias, relative "
+                                "query and keys of that too, or f32 and bf16 in any mixture",
+                                ae_dtype_name(dtype), ae_call_describe(c, i, text), ae_dtype_name(own));
+        }
+    }
+    return 0;
+}
+
 static int attention_shape(ae_call *c)
 {
     char q[AE_DESCRIBE_MAX], k[AE_DESCRIBE_MAX], v[AE_DESCRIBE_MAX];
@@ -87,11 +105,8 @@ static int attention_shape(ae_call *c)
                             ae_call_describe(c, 0, q), ae_call_describe(c, 1, k), ae_call_describe(c, 2, v), a->heads,
                             packed ? "(N,A*D), (M,A*D), (M,A*E)" : "(B,T,A*D), (B,S,A*D), (B,S,A*E)");
     }
-    for (int i = 0; i < 6; i++) {
-        if (c->in[i] && (c->in[i]->dtype != x->dtype || !ae_dtype_is_float(x->dtype))) {
-            return ae_call_fail(c, AE_E_DTYPE, "q is %s, %s is %s; all must be of one float dtype",
-                                ae_dtype_name(x->dtype), ae_call_describe(c, i, q), ae_dtype_name(c->in[i]->dtype));
-        }
+    if (check_dtypes(c) != 0) {
+        return -1;
     }
     if ((packed ? check_packed(c) : check_mask(c)) != 0 || check_relative(c) != 0) {
         return -1;
@@ -105,22 +120,16 @@ static int attention_shape(ae_call *c)
 
 /* ---- fused --------------------------------------------------------------------------------------------------------- */
 
-/* In f32, the last axis dense, so that a head's row is one stretch of memory. NULL stays NULL. */
+/* The last axis dense, so that a head's row is one stretch of memory. NULL stays NULL. */
 static ae_tensor *readable(ae_graph *g, ae_tensor *t)
 {
-    if (!t || !t->data || (t->dtype == AE_F32 && t->ndim && t->strides[t->ndim - 1] == 1)) {
-        return t;
-    }
-    ae_tensor *dense = ae_dense(g, t);
-    if (t->dtype == AE_F32 || !ae_ok(g)) {
-        return dense;
-    }
-    ae_tensor *wide = ae_empty(g, AE_F32, t->ndim, t->shape);
-    if (ae_ok(g)) {
-        ae_kernels_get()->bf16_to_f32(dense->data, wide->data, ae_numel(t));
-    }
-    return wide;
+    return !t || !t->data || (t->ndim && t->strides[t->ndim - 1] == 1) ? t : ae_dense(g, t);
 }
+
+enum {
+    BLOCK = 64,      /* queries at a time: their scores against 512 keys fill half of a second-level cache of 256 KiB */
+    BF16_BLOCK = 128 /* a product of bf16 takes a tenth of the time, and its call costs as much: half as many calls */
+};
 
 /* in: q, k, v, bias, relative query and keys, as `readable` gives them. */
 static attention_problem problem_of(ae_call *c, ae_tensor *const *in)
@@ -144,6 +153,8 @@ static attention_problem problem_of(ae_call *c, ae_tensor *const *in)
         int64_t shape[4] = {p.batch, p.heads, q->shape[1], k->shape[1]};
         p.bias = ae_broadcast_view(c->graph, in[3], 4, shape);
     }
+    p.bf16 = q->dtype == AE_BF16 && ae_blocks_in_bf16();
+    p.block = p.bf16 ? BF16_BLOCK : BLOCK;
     p.dropout = (c->graph->flags & AE_DROPOUT) ? (float)a->dropout : 0.0f;
     p.key = ae_draw_key(c->graph, c->draw);
     return p;
@@ -174,22 +185,24 @@ static int attention_forward(ae_call *c)
     int64_t rows = q->ndim == 2 ? q->shape[0] : q->shape[0] * q->shape[1];
     ae_tensor *lse = ae_call_extra(c, 0, AE_F32, 2, (int64_t[]){p.heads, rows});
     ae_tensor *scratch = ae_empty(g, AE_F32, 1, (int64_t[]){ae_attention_scratch(&p, false)});
-    ae_tensor *y = dtype == AE_F32 ? c->out[0] : ae_empty(g, AE_F32, c->out[0]->ndim, c->out[0]->shape);
     if (!ae_ok(g)) {
         return -1;
     }
+    ae_err e = {0};
     p.lse = lse->data;
-    ae_attention_run(&p, y->data, scratch->data);
-    if (dtype == AE_BF16) {
-        ae_kernels_get()->f32_to_bf16(y->data, c->out[0]->data, ae_numel(y));
+    if (ae_attention_run(&p, c->out[0]->data, scratch->data, &e) != 0) {
+        return ae_call_fail(c, e.code, "%s", e.message);
     }
-    ae_kernel_called(AE_K_ATTENTION);
+    ae_kernel_called(p.bf16 ? AE_K_ATTENTION_BF16 : AE_K_ATTENTION);
     return 0;
 }
 
-static float *zeros_for(ae_call *c, int i, ae_tensor **gin)
+/* The gradient of input i in its dtype. In f32 sums are made in it, in bf16 it is written. */
+static void *gradient_of(ae_call *c, int i, ae_tensor **gin)
 {
-    gin[i] = ae_zeros(c->graph, AE_F32, c->in[i]->ndim, c->in[i]->shape);
+    const ae_tensor *x = c->in[i];
+    gin[i] = x->dtype == AE_F32 ? ae_zeros(c->graph, AE_F32, x->ndim, x->shape)
+                                : ae_empty(c->graph, x->dtype, x->ndim, x->shape);
     return gin[i]->data;
 }
 
@@ -215,15 +228,14 @@ static void attention_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 {
     ae_graph *g = c->graph;
     ae_tensor *in[6];
-    ae_tensor *dy = readable(g, ae_dense(g, gout[0])), *y = readable(g, c->out[0]);
+    ae_tensor *dy = ae_dense(g, gout[0]->dtype == c->out[0]->dtype ? gout[0] : ae_cast(g, gout[0], c->out[0]->dtype));
     if (!read_inputs(c, in)) {
         return;
     }
     attention_problem p = problem_of(c, in);
-    attention_gradients d = {.dy = dy->data, .y = y->data};
-    d.dq = zeros_for(c, 0, gin);
-    d.dk = zeros_for(c, 1, gin);
-    d.dv = zeros_for(c, 2, gin);
+    attention_gradients d = {gradient_of(c, 0, gin), gradient_of(c, 1, gin), gradient_of(c, 2, gin), NULL, NULL, NULL};
+    p.y = c->out[0];
+    p.dy = dy;
     if (in[3] && c->need[3]) {
         plan_bias_gradient(&p, c->in[3]);
     }
@@ -233,22 +245,27 @@ static void attention_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
         d.dbias = gin[3]->data;
     }
     if (in[4]) {
-        d.drelative_query = zeros_for(c, 4, gin);
+        gin[4] = ae_zeros(g, AE_F32, in[4]->ndim, in[4]->shape);
         gin[5] = ae_zeros(g, AE_F32, 2, (int64_t[]){parts, ae_numel(in[5])});
+        d.drelative_query = gin[4]->data;
         d.drelative_keys = gin[5]->data;
     }
     ae_tensor *scratch = ae_empty(g, AE_F32, 1, (int64_t[]){ae_attention_scratch(&p, true)});
     if (!ae_ok(g)) {
         return;
     }
+    ae_err e = {0};
     p.lse = c->extra[0]->data;
-    ae_attention_run_backward(&p, &d, scratch->data);
-    for (int i = 0; i < 6; i++) {
+    if (ae_attention_run_backward(&p, &d, scratch->data, &e) != 0) {
+        ae_call_fail(c, e.code, "%s", e.message);
+        return;
+    }
+    for (int i = 3; i < 6; i++) {
         if (gin[i]) {
-            gin[i] = ae_cast(g, i == 3 || i == 5 ? sum_of_parts(g, gin[i], c->in[i]) : gin[i], c->in[i]->dtype);
+            gin[i] = ae_cast(g, i == 4 ? gin[i] : sum_of_parts(g, gin[i], c->in[i]), c->in[i]->dtype);
         }
     }
-    ae_kernel_called(AE_K_ATTENTION_BACKWARD);
+    ae_kernel_called(p.bf16 ? AE_K_ATTENTION_BF16_BACKWARD : AE_K_ATTENTION_BACKWARD);
 }
 
 /* ---- row, samples, functions ---------------------------------------------------------------------------------------- */

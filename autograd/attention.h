@@ -71,7 +71,14 @@ typedef struct ae_attention_options {
 
 /* softmax(scale q k^T + bias) v, head by head: q (B,T,A*D), k (B,S,A*D), v (B,S,A*E) give (B,T,A*E); head a is columns
  * a*D to (a+1)*D. With a packed mask q is (N,A*D), k and v (M,..) and the result (N,A*E). The (B,A,T,S) scores are
- * never held. Vaswani et al. 2017, equation 1; blocks as in Dao et al. 2022, arXiv:2205.14135. mask NULL means full. */
+ * never held. Vaswani et al. 2017, equation 1; blocks as in Dao et al. 2022, arXiv:2205.14135. mask NULL means full.
+ *
+ * q, k and v are of one float dtype, which the result has too; what is added to the scores (bias, relative query and
+ * keys) is of that dtype, or f32 or bf16 where q is one of these. Every gradient has its input's dtype. With bf16,
+ * scores, softmax and all sums are f32; probabilities and their gradients are rounded to bf16 before a product where
+ * the processor multiplies bf16, and nowhere else. A gradient that many heads add to, of a bias or of relative keys,
+ * takes its own memory (with few heads and many threads some times that), and its bits depend on the number of
+ * threads. */
 AE_API ae_tensor *ae_f_attention(ae_graph *g, ae_tensor *q, ae_tensor *k, ae_tensor *v, const ae_mask *mask,
                                  const ae_attention_options *options);
 

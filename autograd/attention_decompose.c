@@ -51,8 +51,25 @@ static ae_tensor *relative_scores(ae_graph *g, const attention_attr *a, ae_tenso
     return ae_masked_fill(g, ae_gather(g, all, -1, ids), outside, 0.0);
 }
 
-ae_tensor *ae_attention_probabilities(ae_graph *g, const attention_attr *a, const attention_terms *in)
+/* All terms in the widest dtype among them. */
+static attention_terms promoted(ae_graph *g, const attention_terms *in)
 {
+    attention_terms t = *in;
+    ae_tensor **const terms[] = {&t.q, &t.k, &t.bias, &t.relative_query, &t.relative_keys};
+    ae_dtype widest = t.q->dtype;
+    for (size_t i = 1; i < sizeof terms / sizeof *terms; i++) {
+        bool wider = *terms[i] && ae_dtype_size((*terms[i])->dtype) > ae_dtype_size(widest);
+        widest = wider ? (*terms[i])->dtype : widest;
+    }
+    for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
+        *terms[i] = *terms[i] ? ae_cast(g, *terms[i], widest) : NULL;
+    }
+    return t;
+}
+
+ae_tensor *ae_attention_probabilities(ae_graph *g, const attention_attr *a, const attention_terms *terms)
+{
+    const attention_terms all = promoted(g, terms), *in = &all;
     ae_tensor *q = in->q, *k = in->k;
     int64_t batch = q->shape[0], t = q->shape[1], s = k->shape[1];
     ae_tensor *kt = ae_transpose(g, split_heads(g, k, a->heads), -1, -2);
@@ -92,8 +109,10 @@ static ae_tensor *attend(ae_call *c, const attention_attr *a, const attention_te
     if ((g->flags & AE_DROPOUT) && a->dropout > 0) {
         p = drop(c, a, p, first);
     }
-    ae_tensor *y = ae_permute(g, ae_matmul(g, p, split_heads(g, v, a->heads)), (int[]){0, 2, 1, 3});
-    return ae_reshape(g, y, 3, (int64_t[]){in->q->shape[0], in->q->shape[1], v->shape[2]});
+    v = split_heads(g, ae_cast(g, v, p->dtype), a->heads);
+    ae_tensor *y = ae_permute(g, ae_matmul(g, p, v), (int[]){0, 2, 1, 3});
+    y = ae_reshape(g, y, 3, (int64_t[]){in->q->shape[0], in->q->shape[1], ae_dim(v, 1) * ae_dim(v, 3)});
+    return ae_cast(g, y, in->q->dtype);
 }
 
 /* Rows [at[0], at[1]) as a batch of one sequence. */

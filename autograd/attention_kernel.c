@@ -1,11 +1,11 @@
 /* Attention by blocks of queries: one parallel region over (sequence, head, block). A block's scores against all the
  * keys it sees are the only scores that exist at any time; backward computes them again from the saved log-sum-exp. */
 #include "autograd/attention_internal.h"
-#include "tensor/kernels.h"
+#include "tensor/gemm_internal.h"
 
 #include <math.h>
 #include <omp.h>
-#include <string.h>
+#include <stdatomic.h>
 
 bool ae_attention_precedes(const ae_mask *m, int64_t b, int64_t t, int64_t s, int64_t n_t, int64_t n_s)
 {
@@ -30,17 +30,22 @@ static int64_t total_rows(const attention_problem *p)
     return p->q->ndim == 2 ? p->q->shape[0] : p->q->shape[0] * p->q->shape[1];
 }
 
-static const float *rows_of(const ae_tensor *t, int64_t b, int64_t packed_row, int64_t column)
+/* Rows of sequence b from `column` on; `packed_row` is its first in a tensor without a batch axis. t may be NULL. */
+static attention_rows rows_of(const ae_tensor *t, int64_t b, int64_t packed_row, int64_t column)
 {
-    int64_t at = t->ndim == 2 ? packed_row * t->strides[0] : b * t->strides[0];
-    return (const float *)t->data + at + column;
+    if (!t) {
+        return (attention_rows){0};
+    }
+    int64_t at = (t->ndim == 2 ? packed_row * t->strides[0] : b * t->strides[0]) + column;
+    return (attention_rows){(const char *)t->data + at * (int64_t)ae_dtype_size(t->dtype), t->dtype,
+                            t->strides[t->ndim - 2]};
 }
 
 static attention_head head_of(const attention_problem *p, int64_t b, int64_t a)
 {
     const ae_mask *m = &p->attr->mask;
     bool packed = m->q_offsets != NULL;
-    attention_head h = {.mask = m, .b = b};
+    attention_head h = {.mask = m, .b = b, .a = a};
     h.t = packed ? m->q_offsets[b + 1] - m->q_offsets[b] : p->q->shape[1];
     h.s = packed ? m->k_offsets[b + 1] - m->k_offsets[b] : p->k->shape[1];
     h.row0 = packed ? m->q_offsets[b] : b * h.t;
@@ -54,19 +59,12 @@ static attention_head head_of(const attention_problem *p, int64_t b, int64_t a)
     h.q = rows_of(p->q, b, h.row0, a * p->d);
     h.k = rows_of(p->k, b, h.key0, a * p->d);
     h.v = rows_of(p->v, b, h.key0, a * p->e);
-    h.q_row = p->q->strides[p->q->ndim - 2];
-    h.k_row = p->k->strides[p->k->ndim - 2];
-    h.v_row = p->v->strides[p->v->ndim - 2];
-    if (p->bias) {
-        h.bias_strides = p->bias->strides;
-        h.bias = (const float *)p->bias->data + b * h.bias_strides[0] + a * h.bias_strides[1];
-    }
-    if (p->relative_query) {
-        h.relative_query = rows_of(p->relative_query, b, h.row0, a * p->d);
-        h.relative_query_row = p->relative_query->strides[1];
-        h.relative_keys = rows_of(p->relative_keys, b, 0, a * p->d);
-        h.relative_keys_row = p->relative_keys->strides[0];
-    }
+    h.y = rows_of(p->y, b, h.row0, a * p->e);
+    h.dy = rows_of(p->dy, b, h.row0, a * p->e);
+    h.relative_query = rows_of(p->relative_query, b, h.row0, a * p->d);
+    h.relative_keys = rows_of(p->relative_keys, b, 0, a * p->d);
+    h.bias = p->bias;
+    h.bias0 = p->bias ? b * p->bias->strides[0] + a * p->bias->strides[1] : 0;
     h.lse = p->lse + a * total_rows(p) + h.row0;
     return h;
 }
@@ -86,14 +84,27 @@ static int64_t keys_seen(const attention_head *h, int64_t t_end)
     return n < 0 ? 0 : n < h->s ? n : h->s;
 }
 
+static void add_bias(const attention_head *h, int64_t t, float *x, int64_t n)
+{
+    const int64_t at = h->bias0 + t * h->bias->strides[2], step = h->bias->strides[3];
+    if (h->bias->dtype == AE_F32) {
+        const float *bias = (const float *)h->bias->data + at;
+        for (int64_t s = 0; s < n; s++) {
+            x[s] += bias[s * step];
+        }
+    } else {
+        const uint16_t *bias = (const uint16_t *)h->bias->data + at;
+        for (int64_t s = 0; s < n; s++) {
+            x[s] += ae_gemm_widen(bias[s * step]);
+        }
+    }
+}
+
 /* Adds the bias and hides keys in one row of scores; returns whether the query sees anything. */
 static bool mask_row(const attention_head *h, int64_t t, float *x, int64_t n)
 {
     if (h->bias) {
-        const float *bias = h->bias + t * h->bias_strides[2];
-        for (int64_t s = 0; s < n; s++) {
-            x[s] += bias[s * h->bias_strides[3]];
-        }
+        add_bias(h, t, x, n);
     }
     if (h->mask->kind == AE_MASK_FULL && !h->mask->keep) {
         return n > 0;
@@ -130,163 +141,187 @@ static void even_row(const attention_head *h, int64_t t, float *x, int64_t n)
     }
 }
 
-/* kt (D,S) holds the keys' transpose, its rows ldk apart. */
-static void block_scores(const ae_kernels *f, const attention_problem *p, const attention_head *h, const float *kt,
-                         int64_t ldk, int64_t t0, int64_t n_t, int64_t n_s, float *x)
+/* ---- a thread ---------------------------------------------------------------------------------------------------- */
+
+typedef struct worker {
+    attention_products products;
+    attention_head head;
+    float *x, *x_grad; /* scores, probabilities; and their gradient */
+    float *relative;
+    float *pair; /* a row of y and one of dy */
+} worker;
+
+/* A thread's part of the scratch memory, or only its size when that is NULL. */
+static int64_t lay_out(worker *w, const attention_problem *p, const attention_gradients *d, void *y, float *scratch)
 {
-    f->matmul(n_t, n_s, p->d, p->scale, h->q + t0 * h->q_row, h->q_row, 1, kt, ldk, x, n_s, false);
+    attention_room room = {.base = scratch};
+    attention_products *m = &w->products;
+    *w = (worker){.products = {.p = p, .d = d, .y = y}};
+    m->kind = p->bf16 ? &ae_attention_products_bf16 : &ae_attention_products_f32;
+    int64_t scores = p->block * (p->bf16 ? ae_attention_rounded(p->max_s) : p->max_s);
+    w->x = ae_attention_take(&room, scores);
+    w->x_grad = d ? ae_attention_take(&room, scores) : NULL;
+    w->pair = d ? ae_attention_take(&room, 2 * p->e) : NULL;
+    w->relative = p->relative_query ? ae_attention_take(&room, ae_attention_relative_scratch(p)) : NULL;
+    m->kind->lay_out(m, &room);
+    return room.used;
 }
 
-static void forward_block(const attention_problem *p, int64_t b, int64_t a, int64_t t0, float *y, float *scratch)
+static void begin_head(worker *w, int64_t pair)
+{
+    const attention_problem *p = w->products.p;
+    w->head = head_of(p, pair / p->heads, pair % p->heads);
+    w->products.h = &w->head;
+}
+
+static void begin_block(worker *w, int64_t t0)
+{
+    attention_products *m = &w->products;
+    int64_t left = m->h->t - t0;
+    m->t0 = t0;
+    m->n_t = left < m->p->block ? left : m->p->block;
+    m->n_s = keys_seen(m->h, t0 + m->n_t);
+    m->kind->block(m);
+    m->kind->scores(m, w->x);
+    if (m->p->relative_query) {
+        ae_attention_add_relative(m, w->x, w->relative);
+    }
+}
+
+static void drop(const attention_products *m, int64_t t, const float *x, float *y)
+{
+    const attention_problem *p = m->p;
+    ae_kernels_get()->dropout(&p->key, p->dropout, m->h->first + (uint64_t)(t * m->h->s), x, y, m->n_s);
+}
+
+/* ---- forward ------------------------------------------------------------------------------------------------------- */
+
+static void forward_block(worker *w, int64_t t0)
 {
     const ae_kernels *f = ae_kernels_get();
-    attention_head h = head_of(p, b, a);
-    int64_t n_t = h.t - t0 < AE_ATTENTION_BLOCK ? h.t - t0 : AE_ATTENTION_BLOCK;
-    int64_t n_s = keys_seen(&h, t0 + n_t);
-    float *kt = scratch, *x = scratch + p->d * p->max_s;
-    float *out = y + (h.row0 + t0) * p->heads * p->e + a * p->e;
-    f->transpose(h.k, h.k_row, n_s, p->d, kt, n_s);
-    block_scores(f, p, &h, kt, n_s, t0, n_t, n_s, x);
-    if (h.relative_query) {
-        ae_attention_add_relative(f, p, &h, t0, n_t, n_s, x, x + AE_ATTENTION_BLOCK * p->max_s);
-    }
-    for (int64_t i = 0; i < n_t; i++) {
-        float *row = x + i * n_s;
-        if (mask_row(&h, t0 + i, row, n_s)) {
-            h.lse[t0 + i] = f->softmax(row, row, n_s, NULL);
+    attention_products *m = &w->products;
+    const attention_head *h = m->h;
+    begin_block(w, t0);
+    for (int64_t i = 0; i < m->n_t; i++) {
+        float *row = w->x + i * m->ld;
+        if (mask_row(h, t0 + i, row, m->n_s)) {
+            h->lse[t0 + i] = f->softmax(row, row, m->n_s, NULL);
         } else {
-            even_row(&h, t0 + i, row, n_s);
-            h.lse[t0 + i] = INFINITY;
+            even_row(h, t0 + i, row, m->n_s);
+            h->lse[t0 + i] = INFINITY;
         }
-        if (p->dropout > 0) {
-            f->dropout(&p->key, p->dropout, h.first + (uint64_t)((t0 + i) * h.s), row, row, n_s);
+        if (m->p->dropout > 0) {
+            drop(m, t0 + i, row, row);
         }
     }
-    f->matmul(n_t, p->e, n_s, 1.0f, x, n_s, 1, h.v, h.v_row, out, p->heads * p->e, false);
+    m->kind->output(m, w->x);
 }
 
-/* P from the saved log-sum-exp into x, and its dropped-out copy into xd (which may be x's equal without dropout). */
-static void probabilities_again(const ae_kernels *f, const attention_problem *p, const attention_head *h, int64_t t0,
-                                int64_t n_t, int64_t n_s, float *x, float *xd)
+/* Some blocks of one head of one sequence. */
+static void forward_task(worker *w, int64_t pair, int64_t from, int64_t blocks)
 {
-    for (int64_t i = 0; i < n_t; i++) {
-        float *row = x + i * n_s;
-        if (!mask_row(h, t0 + i, row, n_s)) {
-            even_row(h, t0 + i, row, n_s);
+    attention_products *m = &w->products;
+    const attention_problem *p = m->p;
+    int64_t begin = from * p->block, end = (from + blocks) * p->block;
+    begin_head(w, pair);
+    if (begin < m->h->t) {
+        m->kind->begin(m);
+    }
+    for (int64_t t0 = begin; t0 < end && t0 < m->h->t; t0 += p->block) {
+        forward_block(w, t0);
+    }
+}
+
+/* ---- backward ------------------------------------------------------------------------------------------------------ */
+
+/* P from the saved log-sum-exp into x; returns it as dropout left it, which may stand in x_grad. */
+static float *probabilities_again(worker *w)
+{
+    const ae_kernels *f = ae_kernels_get();
+    const attention_products *m = &w->products;
+    const attention_head *h = m->h;
+    for (int64_t i = 0; i < m->n_t; i++) {
+        int64_t t = m->t0 + i;
+        float *row = w->x + i * m->ld;
+        if (!mask_row(h, t, row, m->n_s)) {
+            even_row(h, t, row, m->n_s);
         } else {
-            f->exp_shift(row, h->lse[t0 + i], row, n_s);
+            f->exp_shift(row, h->lse[t], row, m->n_s);
         }
-        if (xd != x) {
-            f->dropout(&p->key, p->dropout, h->first + (uint64_t)((t0 + i) * h->s), row, xd + i * n_s, n_s);
+        if (m->p->dropout > 0) {
+            drop(m, t, row, w->x_grad + i * m->ld);
         }
     }
+    return m->p->dropout > 0 ? w->x_grad : w->x;
 }
 
 /* dS = P (dP - sum P dP), where the sum is dY . Y by the product rule; dP comes in x_grad. */
-static void score_gradient(const ae_kernels *f, const attention_problem *p, const attention_head *h, const float *y,
-                           const float *dy, int64_t t0, int64_t n_t, int64_t n_s, const float *x, float *x_grad)
+static void score_gradient(worker *w)
 {
-    int64_t width = p->heads * p->e;
-    for (int64_t i = 0; i < n_t; i++) {
-        float *row = x_grad + i * n_s;
-        const float *prob = x + i * n_s;
-        if (p->dropout > 0) {
-            f->dropout(&p->key, p->dropout, h->first + (uint64_t)((t0 + i) * h->s), row, row, n_s);
+    const ae_kernels *f = ae_kernels_get();
+    const attention_products *m = &w->products;
+    const attention_head *h = m->h;
+    const int64_t e = m->p->e;
+    for (int64_t i = 0; i < m->n_t; i++) {
+        int64_t t = m->t0 + i;
+        float *row = w->x_grad + i * m->ld;
+        const float *prob = w->x + i * m->ld;
+        if (m->p->dropout > 0) {
+            drop(m, t, row, row);
         }
-        float delta = (float)f->dot(dy + i * width, y + i * width, p->e);
-        for (int64_t s = 0; s < n_s; s++) {
+        attention_f32_rows y = ae_attention_in_f32(&h->y, t, 1, e, w->pair);
+        attention_f32_rows dy = ae_attention_in_f32(&h->dy, t, 1, e, w->pair + e);
+        float delta = (float)f->dot(dy.data, y.data, e);
+        for (int64_t s = 0; s < m->n_s; s++) {
             row[s] = prob[s] * (row[s] - delta);
         }
-        for (int64_t s = 0; s < n_s && isinf(h->lse[t0 + i]); s++) { /* a blind query: nothing passes causality */
-            row[s] = ae_attention_precedes(h->mask, h->b, t0 + i, s, h->t, h->s) ? row[s] : 0.0f;
+        for (int64_t s = 0; s < m->n_s && isinf(h->lse[t]); s++) { /* a blind query: nothing passes causality */
+            row[s] = ae_attention_precedes(h->mask, h->b, t, s, h->t, h->s) ? row[s] : 0.0f;
         }
     }
 }
 
 /* Adds dS to the bias's gradient, in the bias's own shape. */
-static void add_bias_gradient(const ae_kernels *f, const attention_problem *p, const attention_head *h, int64_t a,
-                              int64_t t0, int64_t n_t, int64_t n_s, const float *x_grad, float *dbias)
+static void add_bias_gradient(const worker *w, int64_t part)
 {
-    const int64_t *strides = p->dbias_strides;
-    float *first = dbias + h->b * strides[0] + a * strides[1];
-    for (int64_t i = 0; i < n_t; i++) {
-        const float *row = x_grad + i * n_s;
-        float *to = first + (t0 + i) * strides[2];
+    const ae_kernels *f = ae_kernels_get();
+    const attention_products *m = &w->products;
+    const int64_t *strides = m->p->dbias_strides;
+    float *first = m->d->dbias + part * m->p->bias_count + m->h->b * strides[0] + m->h->a * strides[1];
+    for (int64_t i = 0; i < m->n_t; i++) {
+        const float *row = w->x_grad + i * m->ld;
+        float *to = first + (m->t0 + i) * strides[2];
         if (strides[3]) {
-            f->add(to, row, to, n_s);
+            f->add(to, row, to, m->n_s);
         } else {
-            *to += (float)f->sum(row, n_s);
+            *to += (float)f->sum(row, m->n_s);
         }
     }
 }
 
 /* part: which sum the head adds its share of the bias's and the relative keys' gradients to. */
-static void backward_head(const attention_problem *p, const attention_gradients *d, int64_t b, int64_t a, int64_t part,
-                          float *scratch)
+static void backward_head(worker *w, int64_t pair, int64_t part)
 {
-    const ae_kernels *f = ae_kernels_get();
-    attention_head h = head_of(p, b, a);
-    int64_t width_d = p->heads * p->d, width_e = p->heads * p->e;
-    float *kt = scratch, *vt = kt + p->d * p->max_s, *x = vt + p->e * p->max_s;
-    float *xd = p->dropout > 0 ? x + AE_ATTENTION_BLOCK * p->max_s : x;
-    float *x_grad = x + 2 * AE_ATTENTION_BLOCK * p->max_s, *relative = x_grad + AE_ATTENTION_BLOCK * p->max_s;
-    f->transpose(h.k, h.k_row, h.s, p->d, kt, h.s);
-    f->transpose(h.v, h.v_row, h.s, p->e, vt, h.s);
-    float *dk = d->dk + h.key0 * width_d + a * p->d, *dv = d->dv + h.key0 * width_e + a * p->e;
-    for (int64_t t0 = 0; t0 < h.t; t0 += AE_ATTENTION_BLOCK) {
-        int64_t n_t = h.t - t0 < AE_ATTENTION_BLOCK ? h.t - t0 : AE_ATTENTION_BLOCK;
-        int64_t n_s = keys_seen(&h, t0 + n_t);
-        const float *y = d->y + (h.row0 + t0) * width_e + a * p->e, *dy = d->dy + (y - d->y);
-        float *dq = d->dq + (h.row0 + t0) * width_d + a * p->d;
-        block_scores(f, p, &h, kt, h.s, t0, n_t, n_s, x);
-        if (h.relative_query) {
-            ae_attention_add_relative(f, p, &h, t0, n_t, n_s, x, relative);
+    attention_products *m = &w->products;
+    const attention_problem *p = m->p;
+    begin_head(w, pair);
+    m->kind->begin(m);
+    for (int64_t t0 = 0; t0 < m->h->t; t0 += p->block) {
+        begin_block(w, t0);
+        m->kind->value_gradient(m, probabilities_again(w));
+        m->kind->probability_gradient(m, w->x_grad);
+        score_gradient(w);
+        if (m->d->dbias) {
+            add_bias_gradient(w, part);
         }
-        probabilities_again(f, p, &h, t0, n_t, n_s, x, xd);
-        f->matmul(n_s, p->e, n_t, 1.0f, xd, 1, n_s, dy, width_e, dv, width_e, true);
-        f->matmul(n_t, n_s, p->e, 1.0f, dy, width_e, 1, vt, h.s, x_grad, n_s, false);
-        score_gradient(f, p, &h, y, dy, t0, n_t, n_s, x, x_grad);
-        if (d->dbias) {
-            add_bias_gradient(f, p, &h, a, t0, n_t, n_s, x_grad, d->dbias + part * p->bias_count);
+        if (p->relative_query) {
+            ae_attention_relative_gradients(m, part, w->x_grad, w->relative);
         }
-        if (h.relative_query) {
-            int64_t table = p->relative_keys->shape[0] * width_d;
-            ae_attention_relative_gradients(f, p, &h, t0, n_t, n_s, x_grad, d->drelative_query + (dq - d->dq),
-                                            d->drelative_keys + part * table + a * p->d, relative);
-        }
-        f->matmul(n_t, p->d, n_s, p->scale, x_grad, n_s, 1, h.k, h.k_row, dq, width_d, false);
-        f->matmul(n_s, p->d, n_t, p->scale, x_grad, 1, n_s, h.q + t0 * h.q_row, h.q_row, dk, width_d, true);
+        m->kind->query_key_gradients(m, w->x_grad);
     }
-}
-
-static int64_t scratch_of_thread(const attention_problem *p, bool backward)
-{
-    int64_t keys = p->max_s > 0 ? p->max_s : 1;
-    int64_t n = backward ? (p->d + p->e + 3 * AE_ATTENTION_BLOCK) * keys : (p->d + AE_ATTENTION_BLOCK) * keys;
-    n += p->relative_query ? (p->d + AE_ATTENTION_BLOCK) * (p->max_s + AE_ATTENTION_BLOCK) : 0;
-    return (n + 15) / 16 * 16;
-}
-
-int64_t ae_attention_scratch(const attention_problem *p, bool backward)
-{
-    return scratch_of_thread(p, backward) * omp_get_max_threads();
-}
-
-void ae_attention_run(const attention_problem *p, float *y, float *scratch)
-{
-    int64_t blocks = (p->max_t + AE_ATTENTION_BLOCK - 1) / AE_ATTENTION_BLOCK, each = scratch_of_thread(p, false);
-    int64_t work = p->batch * p->heads * p->max_t * p->max_s * p->d;
-#pragma omp parallel for schedule(dynamic) collapse(3) if (work > 65536)
-    for (int64_t b = 0; b < p->batch; b++) {
-        for (int64_t a = 0; a < p->heads; a++) {
-            for (int64_t i = 0; i < blocks; i++) {
-                const ae_mask *m = &p->attr->mask;
-                int64_t t = m->q_offsets ? m->q_offsets[b + 1] - m->q_offsets[b] : p->max_t;
-                if (i * AE_ATTENTION_BLOCK < t) {
-                    forward_block(p, b, a, i * AE_ATTENTION_BLOCK, y, scratch + each * omp_get_thread_num());
-                }
-            }
-        }
+    if (p->q->dtype == AE_BF16) {
+        ae_attention_narrow(m, m->dk, m->h->s, p->d, m->d->dk, m->h->key0);
+        ae_attention_narrow(m, m->dv, m->h->s, p->e, m->d->dv, m->h->key0);
     }
 }
 
@@ -304,23 +339,89 @@ attention_tasks ae_attention_plan(const attention_problem *p)
 }
 
 /* All heads of one task, in order. */
-static void backward_task(const attention_problem *p, const attention_gradients *d, const attention_tasks *t, int64_t i,
-                          float *scratch)
+static void backward_task(worker *w, const attention_tasks *t, int64_t i)
 {
-    int64_t class = i / t->parts, part = i % t->parts;
+    int64_t heads = w->products.p->heads, class = i / t->parts, part = i % t->parts;
     for (int64_t m = t->members * part / t->parts; m < t->members * (part + 1) / t->parts; m++) {
-        int64_t pair = t->over_batch && !t->over_heads ? m * p->heads + class : class * t->members + m;
-        backward_head(p, d, pair / p->heads, pair % p->heads, part, scratch);
+        backward_head(w, t->over_batch && !t->over_heads ? m * heads + class : class * t->members + m, part);
     }
 }
 
-void ae_attention_run_backward(const attention_problem *p, const attention_gradients *d, float *scratch)
+/* ---- all threads --------------------------------------------------------------------------------------------------- */
+
+static int64_t scratch_of_thread(const attention_problem *p, bool backward)
+{
+    worker w;
+    attention_gradients none = {0};
+    return lay_out(&w, p, backward ? &none : NULL, NULL, NULL);
+}
+
+int64_t ae_attention_scratch(const attention_problem *p, bool backward)
+{
+    return scratch_of_thread(p, backward) * omp_get_max_threads();
+}
+
+/* The first failure of any thread. */
+typedef struct failure {
+    atomic_int set;
+    ae_err err;
+} failure;
+
+static void end_worker(worker *w, failure *first)
+{
+    int none = 0;
+    ae_blocks_end(&w->products.blocks);
+    if (w->products.status != 0 && atomic_compare_exchange_strong(&first->set, &none, 1)) {
+        first->err = w->products.err;
+    }
+}
+
+static int outcome(failure *first, ae_err *e)
+{
+    return atomic_load(&first->set) ? ae_err_set(e, first->err.code, "%s", first->err.message) : 0;
+}
+
+static bool is_worth_threads(const attention_problem *p)
+{
+    return p->batch * p->heads * p->max_t * p->max_s * p->d > 65536;
+}
+
+int ae_attention_run(const attention_problem *p, void *y, float *scratch, ae_err *e)
+{
+    int64_t pairs = p->batch * p->heads, blocks = (p->max_t + p->block - 1) / p->block;
+    int64_t each = scratch_of_thread(p, false), enough = 4 * omp_get_max_threads();
+    int64_t together = pairs < enough ? (blocks * pairs + enough - 1) / enough : blocks; /* blocks of a task */
+    together = together > 1 ? together : 1;
+    failure first = {0};
+#pragma omp parallel if (is_worth_threads(p))
+    {
+        worker w;
+        lay_out(&w, p, NULL, y, scratch + each * omp_get_thread_num());
+#pragma omp for schedule(dynamic) collapse(2)
+        for (int64_t pair = 0; pair < pairs; pair++) {
+            for (int64_t i = 0; i < blocks; i += together) {
+                forward_task(&w, pair, i, together);
+            }
+        }
+        end_worker(&w, &first);
+    }
+    return outcome(&first, e);
+}
+
+int ae_attention_run_backward(const attention_problem *p, const attention_gradients *d, float *scratch, ae_err *e)
 {
     int64_t each = scratch_of_thread(p, true);
-    int64_t work = p->batch * p->heads * p->max_t * p->max_s * p->d;
     attention_tasks t = ae_attention_plan(p);
-#pragma omp parallel for schedule(dynamic) if (work > 65536)
-    for (int64_t i = 0; i < t.classes * t.parts; i++) {
-        backward_task(p, d, &t, i, scratch + each * omp_get_thread_num());
+    failure first = {0};
+#pragma omp parallel if (is_worth_threads(p))
+    {
+        worker w;
+        lay_out(&w, p, d, NULL, scratch + each * omp_get_thread_num());
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < t.classes * t.parts; i++) {
+            backward_task(&w, &t, i);
+        }
+        end_worker(&w, &first);
     }
+    return outcome(&first, e);
 }

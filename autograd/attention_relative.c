@@ -20,48 +20,82 @@ static diagonals diagonals_of(const attention_problem *p, int64_t t0, int64_t n_
     return r;
 }
 
-static const float *diagonal_keys(const attention_head *h, const diagonals *r)
+/* Where the scratch memory begins for each use of it. */
+typedef struct parts {
+    float *kt, *product, *keys, *query;
+} parts;
+
+static int64_t columns(const attention_problem *p)
 {
-    return h->relative_keys + (r->first + r->from) * h->relative_keys_row;
+    return p->max_s + p->block;
 }
 
-void ae_attention_add_relative(const ae_kernels *f, const attention_problem *p, const attention_head *h, int64_t t0,
-                               int64_t n_t, int64_t n_s, float *x, float *scratch)
+static parts parts_of(const attention_problem *p, float *scratch)
 {
-    diagonals r = diagonals_of(p, t0, n_t, n_s);
+    parts s = {.kt = scratch};
+    s.product = s.kt + p->d * columns(p);
+    s.keys = s.product + p->block * columns(p);
+    s.query = s.keys + p->d * columns(p);
+    return s;
+}
+
+int64_t ae_attention_relative_scratch(const attention_problem *p)
+{
+    return (2 * p->d + p->block) * columns(p) + p->d * p->block;
+}
+
+static attention_f32_rows keys_of(const attention_products *w, const diagonals *r, float *room)
+{
+    return ae_attention_in_f32(&w->h->relative_keys, r->first + r->from, r->to - r->from, w->p->d, room);
+}
+
+static attention_f32_rows query_of(const attention_products *w, float *room)
+{
+    return ae_attention_in_f32(&w->h->relative_query, w->t0, w->n_t, w->p->d, room);
+}
+
+void ae_attention_add_relative(const attention_products *w, float *x, float *scratch)
+{
+    const ae_kernels *f = ae_kernels_get();
+    const attention_problem *p = w->p;
+    diagonals r = diagonals_of(p, w->t0, w->n_t, w->n_s);
     int64_t n = r.to - r.from;
     if (n == 0) {
         return;
     }
-    float *kt = scratch, *product = scratch + p->d * (p->max_s + AE_ATTENTION_BLOCK);
-    f->transpose(diagonal_keys(h, &r), h->relative_keys_row, n, p->d, kt, n);
-    f->matmul(n_t, n, p->d, p->scale, h->relative_query + t0 * h->relative_query_row, h->relative_query_row, 1, kt, n,
-              product, n, false);
-    for (int64_t i = 0; i < n_t; i++) {
-        int64_t shift = r.from + i - n_t + 1; /* the key that column 0 of the product belongs to */
-        for (int64_t m = shift < 0 ? -shift : 0; m < n && m + shift < n_s; m++) {
-            x[i * n_s + m + shift] += product[i * n + m];
+    parts s = parts_of(p, scratch);
+    attention_f32_rows keys = keys_of(w, &r, s.keys), query = query_of(w, s.query);
+    f->transpose(keys.data, keys.row, n, p->d, s.kt, n);
+    f->matmul(w->n_t, n, p->d, p->scale, query.data, query.row, 1, s.kt, n, s.product, n, false);
+    for (int64_t i = 0; i < w->n_t; i++) {
+        int64_t shift = r.from + i - w->n_t + 1; /* the key that column 0 of the product belongs to */
+        for (int64_t m = shift < 0 ? -shift : 0; m < n && m + shift < w->n_s; m++) {
+            x[i * w->ld + m + shift] += s.product[i * n + m];
         }
     }
 }
 
-void ae_attention_relative_gradients(const ae_kernels *f, const attention_problem *p, const attention_head *h,
-                                     int64_t t0, int64_t n_t, int64_t n_s, const float *x_grad, float *dquery,
-                                     float *dkeys, float *scratch)
+void ae_attention_relative_gradients(const attention_products *w, int64_t part, const float *x_grad, float *scratch)
 {
-    diagonals r = diagonals_of(p, t0, n_t, n_s);
+    const ae_kernels *f = ae_kernels_get();
+    const attention_problem *p = w->p;
+    diagonals r = diagonals_of(p, w->t0, w->n_t, w->n_s);
     int64_t n = r.to - r.from, width = p->heads * p->d;
     if (n == 0) {
         return;
     }
-    memset(scratch, 0, (size_t)(n_t * n) * sizeof *scratch);
-    for (int64_t i = 0; i < n_t; i++) {
-        int64_t shift = r.from + i - n_t + 1;
-        for (int64_t m = shift < 0 ? -shift : 0; m < n && m + shift < n_s; m++) {
-            scratch[i * n + m] = x_grad[i * n_s + m + shift];
+    parts s = parts_of(p, scratch);
+    memset(s.product, 0, (size_t)(w->n_t * n) * sizeof *s.product);
+    for (int64_t i = 0; i < w->n_t; i++) {
+        int64_t shift = r.from + i - w->n_t + 1;
+        for (int64_t m = shift < 0 ? -shift : 0; m < n && m + shift < w->n_s; m++) {
+            s.product[i * n + m] = x_grad[i * w->ld + m + shift];
         }
     }
-    f->matmul(n_t, p->d, n, p->scale, scratch, n, 1, diagonal_keys(h, &r), h->relative_keys_row, dquery, width, false);
-    f->matmul(n, p->d, n_t, p->scale, scratch, 1, n, h->relative_query + t0 * h->relative_query_row,
-              h->relative_query_row, dkeys + (r.first + r.from) * width, width, true);
+    attention_f32_rows keys = keys_of(w, &r, s.keys), query = query_of(w, s.query);
+    float *dquery = w->d->drelative_query + (w->h->row0 + w->t0) * width + w->h->a * p->d;
+    float *dkeys =
+        w->d->drelative_keys + (part * p->relative_keys->shape[0] + r.first + r.from) * width + w->h->a * p->d;
+    f->matmul(w->n_t, p->d, n, p->scale, s.product, n, 1, keys.data, keys.row, dquery, width, false);
+    f->matmul(n, p->d, w->n_t, p->scale, s.product, 1, n, query.data, query.row, dkeys, width, true);
 }

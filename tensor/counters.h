@@ -96,6 +96,8 @@ extern "C" {
     ROW(AE_K_GEMM_PLAIN_I8, "gemm.plain.i8")                                                                           \
     ROW(AE_K_ATTENTION, "attention.blocked")                                                                           \
     ROW(AE_K_ATTENTION_BACKWARD, "attention.blocked.backward")                                                         \
+    ROW(AE_K_ATTENTION_BF16, "attention.bf16") /* as above, with products of bf16 */                                   \
+    ROW(AE_K_ATTENTION_BF16_BACKWARD, "attention.bf16.backward")                                                       \
     AE_TABLE_KERNELS(ROW, BASE, "base")     /* "softmax.base" */                                                       \
     AE_TABLE_KERNELS(ROW, AVX2, "avx2")     /* never called where ae_kernels_select("avx2") fails, */                  \
     AE_TABLE_KERNELS(ROW, AVX512, "avx512") /* and likewise */

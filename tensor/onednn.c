@@ -14,22 +14,6 @@
 enum { BIAS_POST_OP = 1 }; /* where the bias stands among the post-ops when alpha must come before it */
 enum { SCRATCH_KEPT = 8 }; /* scratchpads that wait, one for each thread that computes at the same time */
 
-/* A primitive with all it needs to run; prim is NULL when oneDNN has nothing fast for the key. */
-typedef struct matmul {
-    ae_matmul_key key;
-    uint64_t hash;
-    uint64_t used; /* the time of the last use */
-    dnnl_primitive_t prim;
-    dnnl_stream_t stream;
-    dnnl_memory_t a;
-    dnnl_memory_t b;
-    dnnl_memory_t c;
-    dnnl_memory_t bias;
-    dnnl_memory_t scratch;
-    size_t scratch_bytes;
-    char name[AE_ONEDNN_NAME_MAX];
-} matmul;
-
 typedef struct scratchpad {
     void *data;
     size_t bytes;
@@ -42,7 +26,7 @@ static struct {
     uint64_t clock;
     int count;
     uint64_t hashes[AE_ONEDNN_CACHE_MAX]; /* of waiting[i], side by side to be searched quickly */
-    matmul *waiting[AE_ONEDNN_CACHE_MAX];
+    ae_matmul *waiting[AE_ONEDNN_CACHE_MAX];
     scratchpad scratch[SCRATCH_KEPT];
 } door = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -98,6 +82,11 @@ int ae_onednn_failed(ae_err *e, const char *what, dnnl_status_t status)
         return ae_err_set(e, AE_E_MEMORY, "gemm: oneDNN has no memory for %s", what);
     }
     return ae_err_set(e, AE_E_UNSUPPORTED, "gemm: oneDNN failed at %s (status %d)", what, (int)status);
+}
+
+int ae_onednn_no_scratch(ae_err *e, size_t bytes)
+{
+    return ae_err_set(e, AE_E_MEMORY, "gemm: no memory for %zu bytes of scratch", bytes);
 }
 
 /* oneDNN takes its thread count from the calling thread's OpenMP setting. Returns that, to be put back. */
@@ -240,7 +229,7 @@ dnnl_status_t ae_matmul_describe_key(const ae_matmul_key *key, ae_desc_ref b, dn
     return status;
 }
 
-static void matmul_free(matmul *p)
+static void matmul_free(ae_matmul *p)
 {
     if (!p) {
         return;
@@ -261,7 +250,7 @@ static dnnl_status_t make_memory(dnnl_memory_t *memory, const_dnnl_primitive_des
                               ae_onednn_engine(), DNNL_MEMORY_NONE);
 }
 
-static dnnl_status_t matmul_fill(matmul *p, const_dnnl_primitive_desc_t pd)
+static dnnl_status_t matmul_fill(ae_matmul *p, const_dnnl_primitive_desc_t pd)
 {
     const ae_desc_ref scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
     p->scratch_bytes = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
@@ -290,13 +279,13 @@ static dnnl_status_t matmul_fill(matmul *p, const_dnnl_primitive_desc_t pd)
 
 /* A new entry for key. What oneDNN refuses or only has as a reference loop becomes an entry without a primitive, so
  * that the next product of this kind need not ask again. NULL on failure, with e filled. */
-static matmul *matmul_new(const ae_matmul_key *key, uint64_t hash, const ae_onednn_pack *pack, ae_err *e)
+static ae_matmul *matmul_new(const ae_matmul_key *key, uint64_t hash, const ae_onednn_pack *pack, ae_err *e)
 {
     if (!ae_onednn_engine()) {
         ae_err_set(e, AE_E_UNSUPPORTED, "gemm: oneDNN cannot make its engine for this processor");
         return NULL;
     }
-    matmul *p = calloc(1, sizeof *p);
+    ae_matmul *p = calloc(1, sizeof *p);
     if (!p) {
         ae_err_set(e, AE_E_MEMORY, "gemm: no memory for a primitive");
         return NULL;
@@ -325,7 +314,7 @@ static matmul *matmul_new(const ae_matmul_key *key, uint64_t hash, const ae_oned
 
 /* ---- the cache --------------------------------------------------------------------------------------------------- */
 
-static uint64_t hash_key(const ae_matmul_key *key)
+uint64_t ae_matmul_hash(const ae_matmul_key *key)
 {
     uint64_t words[sizeof *key / sizeof(uint64_t)];
     memcpy(words, key, sizeof words);
@@ -338,22 +327,21 @@ static uint64_t hash_key(const ae_matmul_key *key)
 }
 
 /* Takes waiting entry i out. The lock is held. */
-static matmul *cache_remove(int i)
+static ae_matmul *cache_remove(int i)
 {
-    matmul *p = door.waiting[i];
+    ae_matmul *p = door.waiting[i];
     door.count--;
     door.waiting[i] = door.waiting[door.count];
     door.hashes[i] = door.hashes[door.count];
     return p;
 }
 
-static matmul *cache_take(const ae_matmul_key *key, const ae_onednn_pack *pack, ae_err *e)
+ae_matmul *ae_matmul_take(const ae_matmul_key *key, uint64_t hash, const ae_onednn_pack *pack, ae_err *e)
 {
-    const uint64_t hash = hash_key(key);
     pthread_mutex_lock(&door.lock);
     for (int i = 0; i < door.count; i++) {
         if (door.hashes[i] == hash && !memcmp(&door.waiting[i]->key, key, sizeof *key)) {
-            matmul *p = cache_remove(i);
+            ae_matmul *p = cache_remove(i);
             pthread_mutex_unlock(&door.lock);
             return p;
         }
@@ -362,9 +350,9 @@ static matmul *cache_take(const ae_matmul_key *key, const ae_onednn_pack *pack, 
     return matmul_new(key, hash, pack, e);
 }
 
-static void cache_put(matmul *p)
+void ae_matmul_put(ae_matmul *p)
 {
-    matmul *oldest = NULL;
+    ae_matmul *oldest = NULL;
     pthread_mutex_lock(&door.lock);
     if (door.count == AE_ONEDNN_CACHE_MAX) {
         int least = 0;
@@ -443,15 +431,8 @@ static dnnl_status_t point(dnnl_memory_t memory, const void *data)
     return dnnl_memory_set_data_handle(memory, (void *)(uintptr_t)data); /* oneDNN's handles know no const */
 }
 
-static int execute(matmul *p, const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e)
+int ae_matmul_execute(ae_matmul *p, const ae_gemm *q, const ae_onednn_pack *pack, void *scratch, ae_err *e)
 {
-    scratchpad s = {0};
-    if (p->scratch_bytes > 0) {
-        s = scratch_take(p->scratch_bytes);
-        if (!s.data) {
-            return ae_err_set(e, AE_E_MEMORY, "gemm: no memory for %zu bytes of scratch", p->scratch_bytes);
-        }
-    }
     dnnl_status_t status = point(p->a, q->a);
     status = status == dnnl_success && !pack ? point(p->b, q->b) : status;
     status = status == dnnl_success ? point(p->c, q->c) : status;
@@ -464,7 +445,7 @@ static int execute(matmul *p, const ae_gemm *q, const ae_onednn_pack *pack, ae_e
         arguments[count++] = (dnnl_exec_arg_t){q->alpha == 1.0F ? DNNL_ARG_BIAS : after_scale, p->bias};
     }
     if (p->scratch) {
-        status = status == dnnl_success ? point(p->scratch, s.data) : status;
+        status = status == dnnl_success ? point(p->scratch, scratch) : status;
         arguments[count++] = (dnnl_exec_arg_t){DNNL_ARG_SCRATCHPAD, p->scratch};
     }
     if (status == dnnl_success) {
@@ -473,8 +454,22 @@ static int execute(matmul *p, const ae_gemm *q, const ae_onednn_pack *pack, ae_e
     if (status == dnnl_success) {
         status = dnnl_stream_wait(p->stream);
     }
-    scratch_put(s);
     return status == dnnl_success ? 0 : ae_onednn_failed(e, "running a matmul", status);
+}
+
+/* With a scratchpad out of those that wait. */
+static int execute(ae_matmul *p, const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e)
+{
+    scratchpad s = {0};
+    if (p->scratch_bytes > 0) {
+        s = scratch_take(p->scratch_bytes);
+        if (!s.data) {
+            return ae_onednn_no_scratch(e, p->scratch_bytes);
+        }
+    }
+    const int result = ae_matmul_execute(p, q, pack, s.data, e);
+    scratch_put(s);
+    return result;
 }
 
 static void count_call(const ae_gemm *q, bool packed)
@@ -512,14 +507,14 @@ static int run_matmul(const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e)
     ae_matmul_key key;
     key_with_pack(q, pack, &key);
     int result = -1;
-    matmul *p = cache_take(&key, pack, e);
+    ae_matmul *p = ae_matmul_take(&key, ae_matmul_hash(&key), pack, e);
     if (p && !p->prim) {
         result = 1;
     } else if (p) {
         result = execute(p, q, pack, e);
     }
     if (p) {
-        cache_put(p);
+        ae_matmul_put(p);
     }
     restore_threads(old, threads);
     return result;
@@ -558,15 +553,14 @@ bool ae_onednn_sums_i8(void)
     return answer == 2;
 }
 
-/* What oneDNN would compute wrongly. */
-static bool is_wrong(const ae_gemm *q)
+bool ae_onednn_is_wrong(const ae_gemm *q)
 {
     return is_misread(q) || (q->a_dtype == AE_I8 && !ae_onednn_sums_i8());
 }
 
 int ae_onednn_matmul(const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e)
 {
-    const int result = is_wrong(q) ? 1 : run_matmul(q, pack, e);
+    const int result = ae_onednn_is_wrong(q) ? 1 : run_matmul(q, pack, e);
     if (result == 0) {
         count_call(q, pack != NULL);
     }
@@ -579,10 +573,10 @@ const char *ae_onednn_matmul_name(const ae_gemm *q, const ae_onednn_pack *pack, 
     const int old = set_threads(&threads);
     ae_matmul_key key;
     key_with_pack(q, pack, &key);
-    matmul *p = cache_take(&key, pack, NULL);
-    snprintf(text, AE_ONEDNN_NAME_MAX, "%s", p && !is_wrong(q) ? p->name : "");
+    ae_matmul *p = ae_matmul_take(&key, ae_matmul_hash(&key), pack, NULL);
+    snprintf(text, AE_ONEDNN_NAME_MAX, "%s", p && !ae_onednn_is_wrong(q) ? p->name : "");
     if (p) {
-        cache_put(p);
+        ae_matmul_put(p);
     }
     restore_threads(old, threads);
     return text;

@@ -23,6 +23,22 @@ int ae_onednn_matmul(const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e);
 /* The implementation that ae_onednn_matmul takes ("brg:avx512_core"); "" when there is no fast one. Returns text. */
 const char *ae_onednn_matmul_name(const ae_gemm *q, const ae_onednn_pack *pack, char text[AE_ONEDNN_NAME_MAX]);
 
+/* Primitives that one thread has taken out of the cache, to make many products of few kinds without the cache's lock,
+ * and a scratchpad for them. Begins as {0}. */
+enum { AE_ONEDNN_TAKEN = 64 };
+typedef struct ae_onednn_taken {
+    struct ae_matmul *matmul[AE_ONEDNN_TAKEN]; /* by the hash of what it multiplies; NULL: nothing */
+    void *scratch;
+    size_t scratch_bytes;
+} ae_onednn_taken;
+
+/* As ae_onednn_matmul, on the calling thread alone, which may be one of a parallel region, with the primitives taken.
+ * Takes what is missing. Does not count the call. */
+int ae_onednn_matmul_taken(ae_onednn_taken *taken, const ae_gemm *q, ae_err *e);
+
+/* Puts everything back. */
+void ae_onednn_put_back(ae_onednn_taken *taken);
+
 /* C = alpha A B + beta C for one f32 matrix product of q (its batch, bias and activation are not looked at), with the
  * operands given. Needs no primitive. Returns 0, or 1 when oneDNN refuses. */
 int ae_onednn_sgemm(const ae_gemm *q, const float *a, const float *b, float beta, float *c);

@@ -68,6 +68,40 @@ bool ae_onednn_is_fast(const_dnnl_primitive_desc_t pd, char name[AE_ONEDNN_NAME_
 /* Fills e from a status that is a failure. */
 int ae_onednn_failed(ae_err *e, const char *what, dnnl_status_t status);
 
+/* Fills e: there is no memory for so many bytes of scratch. Returns -1. */
+int ae_onednn_no_scratch(ae_err *e, size_t bytes);
+
+/* ---- onednn.c: the cache ------------------------------------------------------------------------------------------- */
+
+/* A primitive with all it needs to run; prim is NULL when oneDNN has nothing fast for the key. */
+typedef struct ae_matmul {
+    ae_matmul_key key;
+    uint64_t hash;
+    uint64_t used; /* the time of the last use */
+    dnnl_primitive_t prim;
+    dnnl_stream_t stream;
+    dnnl_memory_t a;
+    dnnl_memory_t b;
+    dnnl_memory_t c;
+    dnnl_memory_t bias;
+    dnnl_memory_t scratch;
+    size_t scratch_bytes;
+    char name[AE_ONEDNN_NAME_MAX];
+} ae_matmul;
+
+uint64_t ae_matmul_hash(const ae_matmul_key *key);
+
+/* The primitive of a key, whose hash is given, out of the cache or new, with pack or without; the caller puts it back.
+ * NULL on failure, with e filled. */
+ae_matmul *ae_matmul_take(const ae_matmul_key *key, uint64_t hash, const ae_onednn_pack *pack, ae_err *e);
+void ae_matmul_put(ae_matmul *p);
+
+/* Runs p, which has a primitive, with p->scratch_bytes of memory at scratch. */
+int ae_matmul_execute(ae_matmul *p, const ae_gemm *q, const ae_onednn_pack *pack, void *scratch, ae_err *e);
+
+/* Whether oneDNN would compute q wrongly. */
+bool ae_onednn_is_wrong(const ae_gemm *q);
+
 struct ae_onednn_pack {
     ae_dtype dtype;
     int64_t m; /* the rows of the products it was made for */

@@ -1,7 +1,9 @@
 /* Attention: which keys a query sees under every mask, read off uniform weights; relative scores against the shift of
  * Transformer-XL's authors; gradients that sequences and heads share, bit for bit on repetition and without a tensor of
- * all scores; and what bad masks and relative keys are told. */
+ * all scores; bf16, which is widened or multiplied as such; and what bad masks and relative keys are told. */
 #include "op_values.h"
+#include "tensor/counters.h"
+#include "tensor/gemm_blocks.h"
 #include "tensor/threads.h"
 
 #include <math.h>
@@ -162,6 +164,120 @@ static void gradient_of_a_bias_is_small(void **state)
     assert_true(ae_item(ae_max(g, ae_abs(g, bias->grad), 0, NULL, false)) > 1e-3);
 }
 
+/* ---- bf16 ------------------------------------------------------------------------------------------------------------ */
+
+enum { MIXED = 6, BF16_ROWS = 197, BF16_WIDTH = 24 };
+
+/* Sequences of all sorts of lengths, an empty one among them. */
+static const int64_t lengths[] = {0, 1, 1, 34, 67, BF16_ROWS};
+
+/* Packed attention, without relative keys or bias as they take a batch of equal lengths, in bf16: result and gradients,
+ * one after the other. */
+static int64_t packed_bf16(int threads, ae_blocks_choice choice, float *out)
+{
+    ae_err e = {0};
+    assert_int_equal(ae_set_threads(threads, &e), 0);
+    ae_blocks_select(choice);
+    ae_graph_begin(g, AE_TRAIN);
+    ae_graph_random(g, 7, 0, 0, 0);
+    ae_tensor *in[3];
+    int64_t shape[2] = {BF16_ROWS, BF16_WIDTH}, n = BF16_ROWS * BF16_WIDTH;
+    for (int i = 0; i < 3; i++) {
+        in[i] = ae_requires_grad(g, ae_cast(g, ae_randn(g, AE_F32, 2, shape, 0, 1), AE_BF16));
+    }
+    ae_attention_options o = {.heads = 3, .dropout = 0.1};
+    ae_tensor *y = ae_f_attention(g, in[0], in[1], in[2], ae_mask_packed(g, AE_MASK_CAUSAL, 5, lengths), &o);
+    assert_int_equal(ae_read(y, AE_F32, out, n), 0);
+    if (ae_backward(g, ae_sum(g, ae_mul(g, y, y), 0, NULL, false), 0) != 0) {
+        fail_msg("%s", ae_graph_error(g)->message);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(in[i]->grad->dtype, AE_BF16);
+        assert_int_equal(ae_read(in[i]->grad, AE_F32, out + (i + 1) * n, n), 0);
+    }
+    ae_blocks_select(AE_BLOCKS_BEST);
+    assert_int_equal(ae_set_threads(0, &e), 0);
+    return 4 * n;
+}
+
+/* Heads share nothing here, so the number of threads does not matter either. */
+static void bf16_repeats(void **state)
+{
+    (void)state;
+    static float widened[4 * BF16_ROWS * BF16_WIDTH], multiplied[4 * BF16_ROWS * BF16_WIDTH],
+        again[4 * BF16_ROWS * BF16_WIDTH];
+    int64_t n = packed_bf16(1, AE_BLOCKS_WIDENED, widened), calls = ae_kernel_count("attention.bf16.backward");
+    packed_bf16(1, AE_BLOCKS_BF16, multiplied);
+    assert_int_equal(ae_kernel_count("attention.bf16.backward"), calls + 1);
+    float most = 0, apart = 0;
+    for (int64_t i = 0; i < n; i++) {
+        most = fmaxf(most, fabsf(widened[i]));
+        apart = fmaxf(apart, fabsf(widened[i] - multiplied[i]));
+    }
+    assert_true(most > 1 && apart > 0 && apart < 0.02F * most);
+    for (int threads = 1; threads <= 4; threads *= 2) {
+        packed_bf16(threads, AE_BLOCKS_WIDENED, again);
+        assert_memory_equal(widened, again, (size_t)n * sizeof *again);
+        packed_bf16(threads, AE_BLOCKS_BF16, again);
+        assert_memory_equal(multiplied, again, (size_t)n * sizeof *again);
+    }
+}
+
+/* q, k, v in `dtype`, the bias, relative query and keys in dtypes of their own; the same numbers in all of them. */
+static void mixed_gradients(ae_dtype dtype, ae_dtype bias, ae_dtype query, ae_dtype keys, unsigned flags,
+                            double out[MIXED][2 * 9 * 8])
+{
+    const ae_dtype dtypes[MIXED] = {dtype, dtype, dtype, bias, query, keys};
+    static const int shapes[MIXED][4] = {{2, 9, 8}, {2, 9, 8}, {2, 9, 8}, {9, 9}, {2, 9, 8}, {17, 8}};
+    ae_graph_begin(g, AE_TRAIN | flags);
+    ae_graph_random(g, 3, 0, 0, 0);
+    ae_tensor *in[MIXED];
+    for (int i = 0; i < MIXED; i++) {
+        int ndim = i < 3 || i == 4 ? 3 : 2;
+        int64_t shape[3] = {shapes[i][0], shapes[i][1], shapes[i][2]};
+        ae_tensor *x = ae_cast(g, ae_randn(g, AE_F32, ndim, shape, 0, 1), AE_BF16);
+        in[i] = ae_requires_grad(g, ae_cast(g, x, dtypes[i]));
+    }
+    ae_relative relative = {in[4], in[5], 8};
+    ae_attention_options o = {.heads = 2, .relative = &relative};
+    ae_tensor *y = ae_f_attention(g, in[0], in[1], in[2], ae_mask_with_bias(g, ae_mask_full(g), in[3]), &o);
+    if (ae_backward(g, ae_sum(g, ae_mul(g, y, y), 0, NULL, false), 0) != 0) {
+        fail_msg("%s", ae_graph_error(g)->message);
+    }
+    assert_int_equal(y->dtype, dtype);
+    for (int i = 0; i < MIXED; i++) {
+        assert_int_equal(in[i]->grad->dtype, dtypes[i]);
+        assert_int_equal(ae_read(in[i]->grad, AE_F64, out[i], ae_numel(in[i])), 0);
+    }
+}
+
+static void precisions_mix(void **state)
+{
+    static double want[MIXED][2 * 9 * 8], got[MIXED][2 * 9 * 8];
+    static const ae_dtype rows[][4] = {{AE_BF16, AE_F32, AE_F32, AE_F32},
+                                       {AE_BF16, AE_BF16, AE_F32, AE_BF16},
+                                       {AE_BF16, AE_F32, AE_BF16, AE_F32},
+                                       {AE_F32, AE_BF16, AE_BF16, AE_BF16}};
+    (void)state;
+    mixed_gradients(AE_F64, AE_F64, AE_F64, AE_F64, 0, want);
+    for (size_t i = 0; i < 3 * sizeof rows / sizeof *rows; i++) {
+        const ae_dtype *d = rows[i / 3];
+        ae_blocks_select(i % 3 == 1 ? AE_BLOCKS_BF16 : AE_BLOCKS_WIDENED);
+        mixed_gradients(d[0], d[1], d[2], d[3], i % 3 == 2 ? AE_HIGHER_ORDER : 0, got);
+        for (int k = 0; k < MIXED; k++) {
+            double most = 0, apart = 0;
+            for (int j = 0; j < 2 * 9 * 8; j++) {
+                most = fmax(most, fabs(want[k][j]));
+                apart = fmax(apart, fabs(want[k][j] - got[k][j]));
+            }
+            if (!(most > 0.1 && apart < 0.03 * most)) {
+                fail_msg("row %zu: gradient of input %d is off by %g of %g", i, k, apart, most);
+            }
+        }
+    }
+    ae_blocks_select(AE_BLOCKS_BEST);
+}
+
 /* ---- what bad input is told ----------------------------------------------------------------------------------------- */
 
 /* Attention of x to itself with a relative query and keys of these shapes; NULL: left out. */
@@ -184,6 +300,25 @@ static void bad_relative_keys(void **state)
     expect_error(AE_E_SHAPE,
                  "attention: relative query input 4 [1,3,4], keys input 5 [3,2] with q input 0 [1,3,4]; they "
                  "must be (B,T,A*D) as q and (R,A*D)");
+}
+
+static void bad_dtypes(void **state)
+{
+    (void)state;
+    ae_attention_options o = {.heads = 1};
+    ae_tensor *half = ladder(AE_BF16, "1,3,4"), *x = ladder(AE_F32, "1,3,4");
+    ae_f_attention(g, half, x, half, NULL, &o);
+    expect_error(AE_E_DTYPE, "attention: q is bf16, input 1 [1,3,4] is f32; q, k and v must be of one float dtype, and "
+                             "the bias, relative query and keys of that too, or f32 and bf16 in any mixture");
+    half = ladder(AE_BF16, "1,3,4");
+    ae_tensor *wide = ladder(AE_F64, "3,3");
+    ae_f_attention(g, half, half, half, ae_mask_with_bias(g, ae_mask_full(g), wide), &o);
+    expect_error(AE_E_DTYPE, "attention: q is bf16, input 3 [3,3] is f64; q, k and v must be of one float dtype, and "
+                             "the bias, relative query and keys of that too, or f32 and bf16 in any mixture");
+    x = ladder(AE_I64, "1,3,4");
+    ae_f_attention(g, x, x, x, NULL, &o);
+    expect_error(AE_E_DTYPE, "attention: q is i64, input 0 [1,3,4] is i64; q, k and v must be of one float dtype, and "
+                             "the bias, relative query and keys of that too, or f32 and bf16 in any mixture");
 }
 
 static void bad_masks(void **state)
@@ -217,7 +352,10 @@ int main(void)
         cmocka_unit_test_setup(relative_scores_are_transformer_xl_s, begin_step),
         cmocka_unit_test_setup(shared_gradients_repeat, begin_step),
         cmocka_unit_test_setup(gradient_of_a_bias_is_small, begin_step),
+        cmocka_unit_test_setup(bf16_repeats, begin_step),
+        cmocka_unit_test_setup(precisions_mix, begin_step),
         cmocka_unit_test_setup(bad_relative_keys, begin_step),
+        cmocka_unit_test_setup(bad_dtypes, begin_step),
         cmocka_unit_test_setup(bad_masks, begin_step),
     };
     return cmocka_run_group_tests(tests, make_graph, free_graph);
