@@ -218,10 +218,10 @@ const ae_command ae_cmd_bench_generate = {
     .details =
         "Continues --batch prompts of --seq random tokens (16) with a language model of a standard size (`list "
         "recipes`) by --length tokens, with a key/value cache, taking the likeliest token. A step reads every weight "
-        "once, "
-        "so the bytes of weights over the time of a step are set against the bandwidth of a read-only stream through "
-        "256 MiB that is measured right before each of the --runs: the share. --precision auto measures f32, bf16 "
-        "(weights kept in 16 bits and widened as they are read) and int8 by turns.",
+        "once, so the bytes of weights over the time of a step are set against the bandwidth of a read-only stream "
+        "through 256 MiB that is measured right before each of the --runs: the share. --precision auto measures f32, "
+        "bf16 (weights kept in 16 bits and widened as they are read) and int8 by turns. tools/bench-peers compares it "
+        "with other programs.",
     .options = options,
     .run = run_bench,
 };

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""What tools/bench-peers runs in other programs: the same training steps and encodings, written plainly from the papers.
+"""What tools/bench-peers runs in other programs: the same steps, encodings and words, written plainly from the papers.
 
-    python3 tools/bench_peers.py about torch|onnx
+    python3 tools/bench_peers.py about torch|onnx|quantizer
     python3 tools/bench_peers.py torch ROW PRECISION STEPS THREADS [BATCH SEQ]
+    python3 tools/bench_peers.py torch generate PRECISION STEPS THREADS BATCH SEQ [MODEL]
     python3 tools/bench_peers.py torch|onnx encode PRECISION RUNS THREADS LENGTHS [MODEL]
 
-ROW is a key of ROWS below, PRECISION f32 or bf16 (autocast). Prints one line: tokens a second (encode: sequences) by the
-median step, and the peak of resident memory in GiB. BERT: Devlin et al. 2019; GPT-2: Radford et al. 2019; InferSent:
-Conneau et al. 2017. Dropout as in aesop's recipes, AdamW with decay and clipping at 1, masked positions gathered before
-the projection on the vocabulary; scaled_dot_product_attention and the fused AdamW where this PyTorch has them.
+ROW is a key of ROWS below. PRECISION is f32 or bf16 (autocast; generate keeps its weights in bf16), and for encode and
+generate int8: the dynamic quantisation of linear layers that the engine brings. Prints one line: tokens a second
+(encode: sequences) by the median step, and the peak of resident memory in GiB. BERT: Devlin et al. 2019; GPT-2: Radford
+et al. 2019; InferSent: Conneau et al. 2017. Dropout as in aesop's recipes, AdamW with decay and clipping at 1, masked
+positions gathered before the projection on the vocabulary; scaled_dot_product_attention and the fused AdamW where this
+PyTorch has them. Generation keeps keys and values in room made beforehand, and takes the likeliest word.
 """
 import contextlib
+import inspect
 import os
 import re
 import resource
@@ -41,6 +45,9 @@ def blas():
 
 
 def about(engine):
+    if engine == 'quantizer':
+        import onnxruntime.quantization
+        return 'its quantizer ' + onnxruntime.quantization.quantize_dynamic.__name__
     if engine == 'onnx':
         import onnxruntime
         return 'ONNX Runtime ' + onnxruntime.__version__
@@ -72,6 +79,19 @@ def build(row):
             scores = scores.masked_fill(torch.ones(length, length).triu(1).bool(), float('-inf'))
         return F.dropout(scores.softmax(-1), rate) @ v
 
+    class Memory:
+        """One layer's keys and values of what has been read, in room for all that will be."""
+
+        def __init__(self, batch, room, dtype):
+            self.kept = torch.zeros(2, batch, heads, room, width // heads, dtype=dtype)
+            self.length = 0
+
+        def extend(self, k, v):
+            begin, self.length = self.length, self.length + k.shape[2]
+            self.kept[0, :, :, begin:self.length] = k
+            self.kept[1, :, :, begin:self.length] = v
+            return self.kept[:, :, :, :self.length]
+
     class Block(nn.Module):
         """One Transformer layer; norms before (GPT-2) or after (BERT) each half."""
 
@@ -83,21 +103,24 @@ def build(row):
             eps = 1e-5 if self.before else 1e-12
             self.first, self.second = nn.LayerNorm(width, eps), nn.LayerNorm(width, eps)
 
-        def attention(self, x, mask):
+        def attention(self, x, mask, memory):
             b, t, _ = x.shape
             q, k, v = self.joined(x).view(b, t, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
-            y = attend(q, k, v, mask, self.before, dropout if self.training else 0.0)
+            if memory is not None:
+                k, v = memory.extend(k, v)
+            causal = self.before and (memory is None or t > 1)  # one word more sees all that was read
+            y = attend(q, k, v, mask, causal, dropout if self.training else 0.0)
             return F.dropout(self.output(y.transpose(1, 2).reshape(b, t, width)), dropout, self.training)
 
         def feed_forward(self, x):
             y = F.gelu(self.inner(x), approximate='tanh') if self.before else F.gelu(self.inner(x))
             return F.dropout(self.outer(y), dropout, self.training)
 
-        def forward(self, x, mask):
+        def forward(self, x, mask, memory=None):
             if self.before:
-                x = x + self.attention(self.first(x), mask)
+                x = x + self.attention(self.first(x), mask, memory)
                 return x + self.feed_forward(self.second(x))
-            x = self.first(x + self.attention(x, mask))
+            x = self.first(x + self.attention(x, mask, memory))
             return self.second(x + self.feed_forward(x))
 
     class Transformer(nn.Module):
@@ -113,6 +136,9 @@ def build(row):
                 self.transform, self.last = nn.Linear(width, width), nn.LayerNorm(width, 1e-12)
                 self.bias = nn.Parameter(torch.zeros(vocabulary))
             self.apply(self.init)
+            if family == 'gpt2':
+                self.head = nn.Linear(width, vocabulary, bias=False)
+                self.head.weight = self.words.weight
 
         @staticmethod
         def init(m):
@@ -121,22 +147,30 @@ def build(row):
             if isinstance(m, nn.Linear):
                 nn.init.zeros_(m.bias)
 
-        def encode(self, ids, mask=None):
-            x = self.words(ids) + self.positions(torch.arange(ids.shape[1]))
+        def encode(self, ids, mask=None, memories=None):
+            begin = memories[0].length if memories else 0
+            x = self.words(ids) + self.positions(torch.arange(begin, begin + ids.shape[1]))
             if family == 'bert':
                 x = self.norm(x + self.types.weight[0])
             x = F.dropout(x, dropout, self.training)
             wide = None if mask is None else mask[:, None, None, :].bool()
-            for block in self.blocks:
-                x = block(x, wide)
+            for i, block in enumerate(self.blocks):
+                x = block(x, wide, memories[i] if memories else None)
             return x if family == 'bert' else self.norm(x)
+
+        def generate(self, ids, count):
+            """Yields each of the likeliest next words when it is known."""
+            memories = [Memory(ids.shape[0], ids.shape[1] + count, self.norm.weight.dtype) for _ in self.blocks]
+            for _ in range(count):
+                ids = self.head(self.encode(ids, memories=memories)[:, -1]).argmax(-1, keepdim=True)
+                yield ids
 
         def forward(self, ids, labels=None, following=None, mask=None):
             x = self.encode(ids, mask)
             if labels is None:
                 return x, torch.tanh(self.pooler(x[:, 0]))
             if family == 'gpt2':
-                logits = F.linear(x[:, :-1], self.words.weight)
+                logits = self.head(x[:, :-1])
                 return F.cross_entropy(logits.reshape(-1, vocabulary).float(), labels[:, 1:].reshape(-1))
             place = labels.reshape(-1).ge(0).nonzero()[:, 0]
             hidden = self.last(F.gelu(self.transform(x.reshape(-1, width)[place])).float())
@@ -216,6 +250,24 @@ def train(row, precision, steps, batch, length):
     return tokens / timed(step, steps)
 
 
+def quantized(model):
+    """Linear layers in bytes, their inputs rounded as they come."""
+    import torch
+    return torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+
+
+def generate(precision, steps, batch, length, row):
+    """The median time between words; the first generation is not counted."""
+    import torch
+    model = build(row).eval()
+    model = {'f32': lambda m: m, 'bf16': lambda m: m.to(torch.bfloat16), 'int8': quantized}[precision](model)
+    ids = torch.randint(ROWS[row][4], (batch, length))
+    with torch.no_grad():
+        for _ in range(2):
+            known = [time.perf_counter() for _ in model.generate(ids, steps + 1)]
+    return batch / statistics.median(b - a for a, b in zip(known, known[1:]))
+
+
 def batches_of(lengths):
     """Sorted by length, 32 a batch, each padded to its longest: made when it is its turn."""
     import torch
@@ -227,8 +279,8 @@ def batches_of(lengths):
         yield torch.where(mask, places[None, :] * 7919 % 30522, torch.tensor(0)), mask.long()
 
 
-def onnx_session(model, threads):
-    """The encoder, exported once and opened in ONNX Runtime."""
+def onnx_session(model, threads, precision):
+    """The encoder, exported once and opened in ONNX Runtime; for int8 its own quantizer has rewritten it."""
     import tempfile
 
     import onnxruntime
@@ -238,8 +290,14 @@ def onnx_session(model, threads):
         sizes = {0: 'batch', 1: 'length'}
         sample = (torch.ones(2, 8, dtype=torch.long), torch.ones(2, 8, dtype=torch.long))
         model.forward = lambda ids, mask: type(model).forward(model, ids, mask=mask)
+        # The exporter by traces: the other one, the default of later versions, needs packages of its own.
+        traced = {'dynamo': False} if 'dynamo' in inspect.signature(torch.onnx.export).parameters else {}
         torch.onnx.export(model, sample, path, input_names=['ids', 'mask'], output_names=['states', 'pooled'],
-                          dynamic_axes={'ids': sizes, 'mask': sizes, 'states': sizes}, opset_version=14)
+                          dynamic_axes={'ids': sizes, 'mask': sizes, 'states': sizes}, opset_version=14, **traced)
+        if precision == 'int8':
+            from onnxruntime.quantization import QuantType, quantize_dynamic
+            quantize_dynamic(path, path + '.int8', weight_type=QuantType.QInt8)
+            path += '.int8'
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         return onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
@@ -250,7 +308,8 @@ def encode(engine, precision, runs, threads, path, row):
     with open(path, encoding='utf-8') as file:
         lengths = [int(line) for line in file]
     model = build(row).eval()
-    session = onnx_session(model, threads) if engine == 'onnx' else None
+    session = onnx_session(model, threads, precision) if engine == 'onnx' else None
+    model = quantized(model) if precision == 'int8' and not session else model
 
     def run():
         with torch.no_grad(), autocast(precision):
@@ -268,7 +327,8 @@ def main():
     if len(words) == 2 and words[0] == 'about':
         print(about(words[1]))
         return 0
-    if len(words) < 5 or words[0] not in ('torch', 'onnx') or (words[1] not in ROWS and words[1] != 'encode'):
+    rows = list(ROWS) + ['encode', 'generate']
+    if len(words) < 5 or words[0] not in ('torch', 'onnx') or words[1] not in rows:
         sys.stderr.write(__doc__)
         return 2
     engine, row, precision, times, threads = words[0], words[1], words[2], int(words[3]), int(words[4])
@@ -278,6 +338,8 @@ def main():
     torch.manual_seed(1)
     if row == 'encode':
         rate = encode(engine, precision, times, threads, words[5], words[6] if len(words) > 6 else 'bert-base')
+    elif row == 'generate':
+        rate = generate(precision, times, int(words[5]), int(words[6]), words[7] if len(words) > 7 else 'gpt2')
     else:
         sizes = [int(w) for w in words[5:7]] or [0, 0]
         rate = train(row, precision, times, *sizes)
