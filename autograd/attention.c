@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { INPUTS = 7 }; /* q, k, v, bias, relative query, keys and key */
+
 /* ---- shapes -------------------------------------------------------------------------------------------------------- */
 
 static int check_packed(ae_call *c)
@@ -50,23 +52,18 @@ static int check_mask(ae_call *c)
 
 static int check_relative(ae_call *c)
 {
-    const ae_tensor *q = c->in[0], *query = c->in[4], *keys = c->in[5];
-    const attention_attr *a = c->attr;
+    const ae_tensor *q = c->in[0], *query = c->in[4], *keys = c->in[5], *key = c->in[6];
+    char x[AE_DESCRIBE_MAX], y[AE_DESCRIBE_MAX], z[AE_DESCRIBE_MAX];
     if (!query || !keys) {
-        return query == keys ? 0 : ae_call_fail(c, AE_E_VALUE, "relative scores need both a query and keys");
+        return query == keys && !key ? 0 : ae_call_fail(c, AE_E_VALUE, "relative scores need both a query and keys");
     }
-    if (a->mask.q_offsets) {
-        return ae_call_fail(c, AE_E_VALUE, "relative scores and a packed mask do not go together; pad the batch");
-    }
-    bool same = query->ndim == 3;
-    for (int i = 0; same && i < 3; i++) {
-        same = query->shape[i] == q->shape[i];
-    }
-    if (!same || keys->ndim != 2 || keys->shape[0] < 1 || keys->shape[1] != ae_dim(q, -1)) {
-        char x[AE_DESCRIBE_MAX], y[AE_DESCRIBE_MAX], z[AE_DESCRIBE_MAX];
-        return ae_call_fail(c, AE_E_SHAPE,
-                            "relative query %s, keys %s with q %s; they must be (B,T,A*D) as q and (R,A*D)",
+    if (!ae_same_shape(query, q) || keys->ndim != 2 || keys->shape[0] < 1 || keys->shape[1] != ae_dim(q, -1)) {
+        return ae_call_fail(c, AE_E_SHAPE, "relative query %s, keys %s with q %s; they must be as q and (R,A*D)",
                             ae_call_describe(c, 4, x), ae_call_describe(c, 5, y), ae_call_describe(c, 0, z));
+    }
+    if (key && !ae_same_shape(key, c->in[1])) {
+        return ae_call_fail(c, AE_E_SHAPE, "relative key %s with k %s; it must be as k", ae_call_describe(c, 6, x),
+                            ae_call_describe(c, 1, y));
     }
     return 0;
 }
@@ -76,7 +73,7 @@ static int check_dtypes(ae_call *c)
 {
     char text[AE_DESCRIBE_MAX];
     const ae_dtype dtype = c->in[0]->dtype;
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < INPUTS; i++) {
         const ae_dtype own = c->in[i] ? c->in[i]->dtype : dtype;
         const bool mixed = i > 2 && (dtype == AE_F32 || dtype == AE_BF16) && (own == AE_F32 || own == AE_BF16);
         if (!ae_dtype_is_float(dtype) || (own != dtype && !mixed)) {
@@ -131,7 +128,7 @@ enum {
     BF16_BLOCK = 128 /* a product of bf16 takes a tenth of the time, and its call costs as much: half as many calls */
 };
 
-/* in: q, k, v, bias, relative query and keys, as `readable` gives them. */
+/* in: the inputs as `readable` gives them. */
 static attention_problem problem_of(ae_call *c, ae_tensor *const *in)
 {
     const attention_attr *a = c->attr;
@@ -143,6 +140,7 @@ static attention_problem problem_of(ae_call *c, ae_tensor *const *in)
     p.e = ae_dim(in[2], -1) / a->heads;
     p.relative_query = in[4];
     p.relative_keys = in[5];
+    p.relative_key = in[6];
     for (int64_t b = 0; b < p.batch; b++) {
         int64_t t = packed ? a->mask.q_offsets[b + 1] - a->mask.q_offsets[b] : q->shape[1];
         int64_t s = packed ? a->mask.k_offsets[b + 1] - a->mask.k_offsets[b] : k->shape[1];
@@ -161,9 +159,9 @@ static attention_problem problem_of(ae_call *c, ae_tensor *const *in)
 }
 
 /* All inputs, readable; returns whether that worked. */
-static bool read_inputs(ae_call *c, ae_tensor *in[6])
+static bool read_inputs(ae_call *c, ae_tensor *in[INPUTS])
 {
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < INPUTS; i++) {
         in[i] = readable(c->graph, c->in[i]);
     }
     return ae_ok(c->graph);
@@ -176,7 +174,7 @@ static int attention_forward(ae_call *c)
     if (dtype != AE_F32 && dtype != AE_BF16) {
         return AE_DECLINE;
     }
-    ae_tensor *in[6];
+    ae_tensor *in[INPUTS];
     if (!read_inputs(c, in)) {
         return -1;
     }
@@ -227,13 +225,13 @@ static ae_tensor *sum_of_parts(ae_graph *g, ae_tensor *parts, const ae_tensor *t
 static void attention_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 {
     ae_graph *g = c->graph;
-    ae_tensor *in[6];
+    ae_tensor *in[INPUTS];
     ae_tensor *dy = ae_dense(g, gout[0]->dtype == c->out[0]->dtype ? gout[0] : ae_cast(g, gout[0], c->out[0]->dtype));
     if (!read_inputs(c, in)) {
         return;
     }
     attention_problem p = problem_of(c, in);
-    attention_gradients d = {gradient_of(c, 0, gin), gradient_of(c, 1, gin), gradient_of(c, 2, gin), NULL, NULL, NULL};
+    attention_gradients d = {.dq = gradient_of(c, 0, gin), .dk = gradient_of(c, 1, gin), .dv = gradient_of(c, 2, gin)};
     p.y = c->out[0];
     p.dy = dy;
     if (in[3] && c->need[3]) {
@@ -250,6 +248,10 @@ static void attention_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
         d.drelative_query = gin[4]->data;
         d.drelative_keys = gin[5]->data;
     }
+    if (in[6]) {
+        gin[6] = ae_zeros(g, AE_F32, in[6]->ndim, in[6]->shape);
+        d.drelative_key = gin[6]->data;
+    }
     ae_tensor *scratch = ae_empty(g, AE_F32, 1, (int64_t[]){ae_attention_scratch(&p, true)});
     if (!ae_ok(g)) {
         return;
@@ -260,9 +262,10 @@ static void attention_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
         ae_call_fail(c, e.code, "%s", e.message);
         return;
     }
-    for (int i = 3; i < 6; i++) {
+    for (int i = 3; i < INPUTS; i++) {
+        bool parted = i == 3 || i == 5;
         if (gin[i]) {
-            gin[i] = ae_cast(g, i == 4 ? gin[i] : sum_of_parts(g, gin[i], c->in[i]), c->in[i]->dtype);
+            gin[i] = ae_cast(g, parted ? sum_of_parts(g, gin[i], c->in[i]) : gin[i], c->in[i]->dtype);
         }
     }
     ae_kernel_called(p.bf16 ? AE_K_ATTENTION_BF16_BACKWARD : AE_K_ATTENTION_BACKWARD);
@@ -270,14 +273,21 @@ static void attention_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
 
 /* ---- row, samples, functions ---------------------------------------------------------------------------------------- */
 
-static void sample_packed(ae_sample *s, int64_t longest, ae_mask_kind kind)
+/* keys: whether there are relative ones. */
+static void sample_packed(ae_sample *s, int64_t longest, ae_mask_kind kind, bool keys)
 {
     int64_t offsets[4] = {0, 2, 2 + longest, 5 + longest};
     char shape[32];
     snprintf(shape, sizeof shape, "%lld,4", (long long)offsets[3]);
     ae_tensor *q = ae_sample_in(s, shape, -1, 1), *k = ae_sample_in(s, shape, -1, 1),
               *v = ae_sample_in(s, shape, -1, 1);
-    ae_attention_options o = {.heads = 2};
+    ae_relative relative = {.origin = 2};
+    if (keys) {
+        relative.query = ae_sample_in(s, shape, -1, 1);
+        relative.keys = ae_sample_in(s, "4,4", -1, 1);
+        relative.key = ae_sample_in(s, shape, -1, 1);
+    }
+    ae_attention_options o = {.heads = 2, .relative = keys ? &relative : NULL};
     s->out[0] = ae_f_attention(s->graph, q, k, v, ae_mask_packed(s->graph, kind, 3, offsets), &o);
 }
 
@@ -290,6 +300,7 @@ typedef struct sample_kind {
     int64_t origin;
     int heads;
     double scale, dropout;
+    bool of_keys; /* relative scores of keys too */
 } sample_kind;
 
 static const ae_mask *sample_mask(ae_sample *s, const sample_kind *of)
@@ -318,11 +329,11 @@ static const ae_mask *sample_mask(ae_sample *s, const sample_kind *of)
     return of->bias ? ae_mask_with_bias(g, mask, ae_sample_in(s, of->bias, -1, 1)) : mask;
 }
 
-enum { SMALL_SAMPLES = 12, BIG_SAMPLES = 5 };
+enum { SMALL_SAMPLES = 15, BIG_SAMPLES = 7 };
 
 static void attention_sample(ae_sample *s)
 {
-    /* Two small ones are packed; with relative keys (3,4) and (100,12) some pairs find none. */
+    /* Three small ones and a big one are packed; with relative keys (3,4) and (100,12) some pairs find none. */
     static const sample_kind kinds[SMALL_SAMPLES + BIG_SAMPLES] = {
         {"2,3,4", "2,3,4", .heads = 2, .dropout = 0.25},
         {"2,3,4", "2,5,4", KEPT, .heads = 2, .scale = 0.7},
@@ -336,14 +347,20 @@ static void attention_sample(ae_sample *s)
         {"2,3,4", "2,5,4", .bias = "1,2,3,5", .relative = "3,4", .origin = 1, .heads = 2, .dropout = 0.25},
         {"2,3,4", "2,5,4", .bias = "2,1,1,5", .relative = "3,4", .origin = 1, .heads = 2},
         {"2,3,4", "2,5,4", .bias = "2,2,3,1", .heads = 2},
+        {"2,3,4", "2,5,4", CAUSAL, .relative = "7,4", .origin = 2, .heads = 2, .of_keys = true},
+        {"2,3,4", "2,5,4", KEPT, .relative = "3,4", .origin = 1, .heads = 2, .of_keys = true},
+        {"", "", CAUSAL, .relative = "", .heads = 0},
         {"2,70,32", "2,70,32", .heads = 2, .dropout = 0.25},
         {"1,150,12", "1,150,12", CAUSAL, .bias = "150", .heads = 2},
         {"2,67,16", "2,130,16", .bias = "2,1,67,130", .heads = 2},
         {"2,70,32", "2,130,32", CAUSAL, .relative = "199,32", .origin = 69, .heads = 2},
-        {"1,150,12", "1,90,12", .relative = "100,12", .origin = 80, .heads = 2}};
+        {"1,150,12", "1,90,12", .relative = "100,12", .origin = 80, .heads = 2},
+        {"1,70,16", "1,200,16", .relative = "230,16", .origin = 60, .heads = 2, .of_keys = true},
+        {"", "", NO_MASK, .relative = "", .heads = 0}};
     const sample_kind *of = &kinds[s->variant];
     if (!of->heads) {
-        sample_packed(s, of->mask == NO_MASK ? 1 : 3, of->mask == NO_MASK ? AE_MASK_FULL : AE_MASK_CAUSAL);
+        int64_t longest = s->variant >= SMALL_SAMPLES ? 140 : of->mask == CAUSAL ? 3 : 1;
+        sample_packed(s, longest, of->mask == CAUSAL ? AE_MASK_CAUSAL : AE_MASK_FULL, of->relative != NULL);
         return;
     }
     ae_tensor *q = ae_sample_in(s, of->q, -1, 1), *k = ae_sample_in(s, of->k, -1, 1),
@@ -358,17 +375,17 @@ static void attention_sample(ae_sample *s)
     s->out[0] = ae_f_attention(s->graph, q, k, x, sample_mask(s, of), &o);
 }
 
-#define EVERYTHING (AE_IN(0) | AE_IN(1) | AE_IN(2) | AE_IN(3) | AE_IN(4) | AE_IN(5) | AE_OUT(0))
+#define EVERYTHING (AE_IN(0) | AE_IN(1) | AE_IN(2) | AE_IN(3) | AE_IN(4) | AE_IN(5) | AE_IN(6) | AE_OUT(0))
 
 const ae_op ae_op_attention = {
     .name = "attention",
     .formula = "softmax(scale (q k^T + relative) + bias) v, head by head",
-    .min_in = 6,
-    .max_in = 6,
+    .min_in = INPUTS,
+    .max_in = INPUTS,
     .n_out = 1,
     .flags = AE_OP_FUSED | AE_OP_RANDOM,
-    .optional = AE_IN(3) | AE_IN(4) | AE_IN(5),
-    .needs = {EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING},
+    .optional = AE_IN(3) | AE_IN(4) | AE_IN(5) | AE_IN(6),
+    .needs = {EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING, EVERYTHING},
     .shape = attention_shape,
     .forward = attention_forward,
     .vjp = attention_vjp,
@@ -401,13 +418,6 @@ static int attention_attr_of(ae_graph *g, const ae_tensor *q, const ae_mask *mas
     return 0;
 }
 
-/* x in q's dtype: a table of biases stays f32 where activations are bf16. */
-static ae_tensor *as_query(ae_graph *g, ae_tensor *x, const ae_tensor *q)
-{
-    bool differs = x && x->data && x->dtype != q->dtype && ae_dtype_is_float(x->dtype) && ae_dtype_is_float(q->dtype);
-    return differs ? ae_cast(g, x, q->dtype) : x;
-}
-
 ae_tensor *ae_f_attention(ae_graph *g, ae_tensor *q, ae_tensor *k, ae_tensor *v, const ae_mask *mask,
                           const ae_attention_options *options)
 {
@@ -416,10 +426,8 @@ ae_tensor *ae_f_attention(ae_graph *g, ae_tensor *q, ae_tensor *k, ae_tensor *v,
         return ae_bad(g);
     }
     const ae_relative *r = options->relative;
-    ae_frame f = ae_frame_open(g);
-    ae_tensor *in[] = {
-        q, k, v, as_query(g, a.mask.bias, q), as_query(g, r ? r->query : NULL, q), as_query(g, r ? r->keys : NULL, q)};
-    return ae_frame_return(f, ae_apply(g, &ae_op_attention, in, 6, &a, sizeof a));
+    ae_tensor *in[INPUTS] = {q, k, v, a.mask.bias, r ? r->query : NULL, r ? r->keys : NULL, r ? r->key : NULL};
+    return ae_apply(g, &ae_op_attention, in, INPUTS, &a, sizeof a);
 }
 
 ae_tensor *ae_attention_scores(ae_graph *g, ae_tensor *q, ae_tensor *k, const ae_mask *mask,
@@ -433,7 +441,7 @@ ae_tensor *ae_attention_scores(ae_graph *g, ae_tensor *q, ae_tensor *k, const ae
         return ae_fail(g, AE_E_SHAPE, "attention_scores: q and k must be (B,T,A*D) and (B,S,A*D), not packed");
     }
     const ae_relative *r = options->relative;
-    attention_terms in = {q, k, a.mask.bias, r ? r->query : NULL, r ? r->keys : NULL};
+    attention_terms in = {q, k, a.mask.bias, r ? r->query : NULL, r ? r->keys : NULL, r ? r->key : NULL};
     ae_frame f = ae_frame_open(g);
     return ae_frame_return(f, ae_attention_probabilities(g, &a, &in));
 }

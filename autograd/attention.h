@@ -52,14 +52,16 @@ AE_API const ae_mask *ae_mask_with_bias(ae_graph *g, const ae_mask *mask, ae_ten
 /* ---- attention --------------------------------------------------------------------------------------------------- */
 
 /* A second score of every pair, by where the key stands relative to the query: query t of T and key s of S have
- * query[t] . keys[s - t + origin] more, before the scale, and nothing more where there is no such row. For
- * Transformer-XL (Dai et al. 2019, section 3.3) query is q + v of that paper, keys are W R of the distances S-1 to 0,
- * and origin is T - 1; for XLNet (Yang et al. 2019), whose distances are S to 1 - T, origin is T. Not for packed masks.
- */
+ * query[t] . keys[s - t + origin] more, before the scale, and with `key` also key[s] . keys[s - t + origin]; nothing
+ * more where there is no such row. For Transformer-XL (Dai et al. 2019, section 3.3) query is q + v of that paper, keys
+ * are W R of the distances S-1 to 0, and origin is T - 1; for XLNet (Yang et al. 2019), whose distances are S to 1 - T,
+ * origin is T. Query alone is Shaw et al. 2018, arXiv:1803.02155, on the keys' side; with both, q and k themselves, it
+ * is method 4 of Huang et al. 2020, arXiv:2009.13658. In packed batches t and s count within their sequence. */
 typedef struct ae_relative {
-    ae_tensor *query; /* (B,T,A*D) */
+    ae_tensor *query; /* as q: (B,T,A*D); packed (N,A*D) */
     ae_tensor *keys;  /* (R,A*D) */
     int64_t origin;   /* the row of the key at the query's own place, counted as if both sequences began together */
+    ae_tensor *key;   /* as k: (B,S,A*D); packed (M,A*D); or NULL */
 } ae_relative;
 
 typedef struct ae_attention_options {

@@ -34,28 +34,31 @@ static ae_tensor *keep_bias(ae_graph *g, const attention_attr *a, ae_dtype dtype
     return bias;
 }
 
-/* (B,A,T,S): the product of query t with the relative key of row s - t + origin, zero where there is none. */
-static ae_tensor *relative_scores(ae_graph *g, const attention_attr *a, ae_tensor *query, ae_tensor *keys, int64_t s)
+/* (B,A,T,S): the product of query t with the relative key of row s - t + origin, zero where there is none; of_keys:
+ * that of key s, x (B,S,A*D), with it. `others` is the number of keys, or of queries. */
+static ae_tensor *relative_scores(ae_graph *g, const attention_attr *a, ae_tensor *x, ae_tensor *keys, bool of_keys,
+                                  int64_t others)
 {
-    int64_t batch = query->shape[0], t = query->shape[1], rows = keys->shape[0];
+    int64_t batch = x->shape[0], n = x->shape[1], rows = keys->shape[0];
     ae_tensor *r = split_heads(g, ae_reshape(g, keys, 3, (int64_t[]){1, rows, keys->shape[1]}), a->heads);
-    ae_tensor *all = ae_matmul(g, split_heads(g, query, a->heads), ae_transpose(g, r, -1, -2)); /* (B,A,T,R) */
-    ae_tensor *ids = ae_empty(g, AE_I64, 4, (int64_t[]){batch, a->heads, t, s});
-    ae_tensor *outside = ae_empty(g, AE_BOOL, 4, (int64_t[]){1, 1, t, s});
+    ae_tensor *all = ae_matmul(g, split_heads(g, x, a->heads), ae_transpose(g, r, -1, -2)); /* (B,A,n,R) */
+    ae_tensor *ids = ae_empty(g, AE_I64, 4, (int64_t[]){batch, a->heads, n, others});
+    ae_tensor *outside = ae_empty(g, AE_BOOL, 4, (int64_t[]){1, 1, n, others});
     for (int64_t i = 0; ae_ok(g) && i < ae_numel(ids); i++) {
-        int64_t row = i % s - i / s % t + a->origin;
+        int64_t ahead = i % others - i / others % n, row = (of_keys ? -ahead : ahead) + a->origin;
         bool none = row < 0 || row >= rows;
         ae_set_i64(ids, i, none ? 0 : row);
-        ((uint8_t *)outside->data)[i % (t * s)] = none;
+        ((uint8_t *)outside->data)[i % (n * others)] = none;
     }
-    return ae_masked_fill(g, ae_gather(g, all, -1, ids), outside, 0.0);
+    ae_tensor *scores = ae_masked_fill(g, ae_gather(g, all, -1, ids), outside, 0.0);
+    return of_keys ? ae_transpose(g, scores, -1, -2) : scores;
 }
 
 /* All terms in the widest dtype among them. */
 static attention_terms promoted(ae_graph *g, const attention_terms *in)
 {
     attention_terms t = *in;
-    ae_tensor **const terms[] = {&t.q, &t.k, &t.bias, &t.relative_query, &t.relative_keys};
+    ae_tensor **const terms[] = {&t.q, &t.k, &t.bias, &t.relative_query, &t.relative_keys, &t.relative_key};
     ae_dtype widest = t.q->dtype;
     for (size_t i = 1; i < sizeof terms / sizeof *terms; i++) {
         bool wider = *terms[i] && ae_dtype_size((*terms[i])->dtype) > ae_dtype_size(widest);
@@ -75,7 +78,10 @@ ae_tensor *ae_attention_probabilities(ae_graph *g, const attention_attr *a, cons
     ae_tensor *kt = ae_transpose(g, split_heads(g, k, a->heads), -1, -2);
     ae_tensor *scores = ae_matmul(g, split_heads(g, q, a->heads), kt);
     if (in->relative_query) {
-        scores = ae_add(g, scores, relative_scores(g, a, in->relative_query, in->relative_keys, s));
+        scores = ae_add(g, scores, relative_scores(g, a, in->relative_query, in->relative_keys, false, s));
+    }
+    if (in->relative_key) {
+        scores = ae_add(g, scores, relative_scores(g, a, in->relative_key, in->relative_keys, true, t));
     }
     scores = ae_scale(g, scores, a->scale);
     scores = in->bias ? ae_add(g, scores, in->bias) : scores;
@@ -115,10 +121,11 @@ static ae_tensor *attend(ae_call *c, const attention_attr *a, const attention_te
     return ae_cast(g, y, in->q->dtype);
 }
 
-/* Rows [at[0], at[1]) as a batch of one sequence. */
+/* Rows [at[0], at[1]) as a batch of one sequence. NULL stays NULL. */
 static ae_tensor *sequence(ae_graph *g, ae_tensor *x, const int64_t *at)
 {
-    return ae_reshape(g, ae_slice(g, x, 0, at[0], at[1], 1), 3, (int64_t[]){1, at[1] - at[0], ae_dim(x, -1)});
+    return !x ? NULL
+              : ae_reshape(g, ae_slice(g, x, 0, at[0], at[1], 1), 3, (int64_t[]){1, at[1] - at[0], ae_dim(x, -1)});
 }
 
 static int decompose_packed(ae_call *c)
@@ -135,7 +142,9 @@ static int decompose_packed(ae_call *c)
         if (t == 0 || s == 0) {
             continue;
         }
-        attention_terms in = {.q = sequence(g, c->in[0], at_q), .k = sequence(g, c->in[1], at_k)};
+        attention_terms in = {
+            sequence(g, c->in[0], at_q), sequence(g, c->in[1], at_k), NULL, sequence(g, c->in[4], at_q), c->in[5],
+            sequence(g, c->in[6], at_k)};
         ae_tensor *part = attend(c, &one, &in, sequence(g, c->in[2], at_k), first);
         ae_tensor *rows = ae_empty(g, AE_I64, 1, &t);
         for (int64_t i = 0; i < t && ae_ok(g); i++) {
@@ -154,7 +163,7 @@ int ae_attention_decompose(ae_call *c)
     if (a->mask.q_offsets) {
         return decompose_packed(c);
     }
-    attention_terms in = {c->in[0], c->in[1], c->in[3], c->in[4], c->in[5]};
+    attention_terms in = {c->in[0], c->in[1], c->in[3], c->in[4], c->in[5], c->in[6]};
     c->out[0] = attend(c, a, &in, c->in[2], 0);
     return ae_ok(c->graph) ? 0 : -1;
 }

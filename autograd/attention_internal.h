@@ -14,9 +14,9 @@ typedef struct attention_attr {
     int64_t origin; /* of the relative keys */
 } attention_attr;
 
-/* What scores come from; the last three may be NULL. */
+/* What scores come from; all but q and k may be NULL. */
 typedef struct attention_terms {
-    ae_tensor *q, *k, *bias, *relative_query, *relative_keys;
+    ae_tensor *q, *k, *bias, *relative_query, *relative_keys, *relative_key;
 } attention_terms;
 
 /* The probabilities of unpacked sequences in primitive ops, (B,A,T,S), in the widest dtype of the terms. */
@@ -37,7 +37,8 @@ typedef struct attention_problem {
     bool bf16; /* q, k, v are, and are multiplied as such; else bf16 is widened a head and a block at a time */
     const ae_tensor *q, *k, *v;
     const ae_tensor *bias;                           /* (B,A,T,S) view, or NULL */
-    const ae_tensor *relative_query, *relative_keys; /* (B,T,A*D) and (R,A*D), or NULL */
+    const ae_tensor *relative_query, *relative_keys; /* as q, and (R,A*D); or NULL */
+    const ae_tensor *relative_key;                   /* as k, or NULL */
     const ae_tensor *y, *dy;                         /* for backward: the result and its gradient, dense */
     int64_t dbias_strides[4]; /* of the bias's gradient, which has the bias's own shape: 0 along what it broadcasts */
     int64_t bias_count;       /* its elements; 0 when no gradient of the bias is wanted */
@@ -70,7 +71,7 @@ typedef struct attention_head {
     int64_t row0;       /* number of its first query among all queries */
     int64_t key0;       /* number of its first key among all keys */
     uint64_t first;     /* element of its first probability in the dropout's draw */
-    attention_rows q, k, v, y, dy, relative_query, relative_keys;
+    attention_rows q, k, v, y, dy, relative_query, relative_keys, relative_key;
     const ae_tensor *bias; /* as the problem's */
     int64_t bias0;         /* element of the view where the head's begins */
     float *lse;
@@ -78,7 +79,8 @@ typedef struct attention_head {
 
 typedef struct attention_gradients {
     void *dq, *dk, *dv;     /* dense, of q's dtype; zero at first where that is f32 */
-    float *drelative_query; /* (B,T,A*D), zero at first, or NULL */
+    float *drelative_query; /* like the relative query, dense, zero at first, or NULL */
+    float *drelative_key;   /* likewise */
     float *dbias;          /* (parts, the bias's shape), zero at first, or NULL: the gradient is the sum of the parts */
     float *drelative_keys; /* (parts,R,A*D), likewise */
 } attention_gradients;
@@ -171,8 +173,8 @@ int64_t ae_attention_relative_scratch(const attention_problem *p);
 /* Adds the relative scores of w's block to x. */
 void ae_attention_add_relative(const attention_products *w, float *x, float *scratch);
 
-/* From dS of w's block to the gradients of the relative query, at the head's columns of drelative_query, and of the
- * relative keys, at `part` of drelative_keys. */
-void ae_attention_relative_gradients(const attention_products *w, int64_t part, const float *x_grad, float *scratch);
+/* Adds what comes from dS of w's block to the gradients of the relative query and key, and to `part` of those of the
+ * relative keys. */
+void ae_attention_relative_gradients(const attention_products *w, int64_t part, float *x_grad, float *scratch);
 
 #endif

@@ -63,6 +63,7 @@ static attention_head head_of(const attention_problem *p, int64_t b, int64_t a)
     h.dy = rows_of(p->dy, b, h.row0, a * p->e);
     h.relative_query = rows_of(p->relative_query, b, h.row0, a * p->d);
     h.relative_keys = rows_of(p->relative_keys, b, 0, a * p->d);
+    h.relative_key = rows_of(p->relative_key, b, h.key0, a * p->d);
     h.bias = p->bias;
     h.bias0 = p->bias ? b * p->bias->strides[0] + a * p->bias->strides[1] : 0;
     h.lse = p->lse + a * total_rows(p) + h.row0;

@@ -3,8 +3,6 @@
  *     x = LayerNorm(x + Dropout(W2 gelu(W1 x + b1) + b2)) */
 #include "zoo/bert.h"
 
-#include <math.h>
-
 /* ---- parameters ---------------------------------------------------------------------------------------------------- */
 
 static void layer_init(ae_model *m, struct ae_bert_layer *l, const ae_bert_config *c, int i)
@@ -78,35 +76,44 @@ static ae_tensor *embed(ae_graph *g, const struct ae_bert *b, const ae_bert_inpu
     return ae_frame_return(f, ae_dropout(g, x, b->config.hidden_dropout_prob));
 }
 
-/* sum over D of x (B,N,A,D) and e (N,M,D): (N,B,A,M). */
-static ae_tensor *by_position(ae_graph *g, ae_tensor *x, ae_tensor *e)
+/* The queries of the longest sequence of x (B,T,H), or packed (N,H). */
+static int64_t longest_sequence(const ae_tensor *x, const ae_mask *mask)
 {
-    int64_t batch = ae_dim(x, 0), n = ae_dim(x, 1), heads = ae_dim(x, 2), width = ae_dim(x, 3);
-    ae_tensor *rows = ae_reshape(g, ae_permute(g, x, (int[]){1, 0, 2, 3}), 3, (int64_t[]){n, batch * heads, width});
-    ae_tensor *y = ae_matmul(g, rows, ae_transpose(g, e, -1, -2));
-    return ae_reshape(g, y, 4, (int64_t[]){n, batch, heads, ae_dim(e, 1)});
+    int64_t longest = x->ndim == 3 ? x->shape[1] : 1;
+    for (int64_t b = 0; mask && mask->q_offsets && b < mask->sequences; b++) {
+        int64_t length = mask->q_offsets[b + 1] - mask->q_offsets[b];
+        longest = length > longest ? length : longest;
+    }
+    return longest;
 }
 
-/* Scores of relative positions, (B,A,T,T), already scaled: q_t . E[t-s], and for key_query also k_s . E[t-s]. */
-static ae_tensor *relative_scores(ae_graph *g, const struct ae_bert *b, const struct ae_bert_layer *l, ae_tensor *x)
+/* (2T-1,A*D): E of the distances t - s from T-1 down to 1-T, the same for every head. */
+static ae_tensor *distance_keys(ae_graph *g, const struct ae_bert *b, const struct ae_bert_layer *l, int64_t t)
+{
+    int64_t heads = b->config.num_attention_heads, width = b->config.hidden_size / heads, rows = 2 * t - 1;
+    double zero = (double)b->config.max_position_embeddings - 1; /* the row of distance 0 */
+    ae_tensor *at = ae_arange(g, AE_I64, zero + (double)(t - 1), zero - (double)t, -1);
+    ae_tensor *e = ae_reshape(g, ae_f_embedding(g, l->distance, at, -1), 3, (int64_t[]){rows, 1, width});
+    return ae_reshape(g, ae_expand(g, e, 3, (int64_t[]){rows, heads, width}), 2, (int64_t[]){rows, heads * width});
+}
+
+/* Self-attention whose scores have q_t . E[t-s] more, and for key_query also k_s . E[t-s]. */
+static ae_tensor *attend_by_distance(ae_graph *g, const struct ae_bert *b, const struct ae_bert_layer *l, ae_tensor *x,
+                                     const ae_mask *mask, int i)
 {
     if (!ae_ok(g)) {
         return ae_bad(g);
     }
     ae_frame f = ae_frame_open(g);
-    int64_t t = ae_dim(x, 1), heads = b->config.num_attention_heads, width = b->config.hidden_size / heads;
-    int64_t shape[4] = {ae_dim(x, 0), t, heads, width}, top = b->config.max_position_embeddings - 1;
-    ae_tensor *at = ae_arange(g, AE_I64, 0, (double)t, 1);
-    ae_tensor *distance = ae_sub(g, ae_reshape(g, at, 2, (int64_t[]){t, 1}), at);
-    ae_tensor *e = ae_f_embedding(g, l->distance, ae_add_scalar(g, distance, (double)top), -1); /* (T,S,D) */
-    ae_tensor *q = ae_reshape(g, ae_linear(g, &l->attention.query, x), 4, shape);
-    ae_tensor *scores = ae_permute(g, by_position(g, q, e), (int[]){1, 2, 0, 3});
-    if (b->config.position_embedding_type == AE_BERT_RELATIVE_KEY_QUERY) {
-        ae_tensor *k = ae_reshape(g, ae_linear(g, &l->attention.key, x), 4, shape);
-        ae_tensor *of_keys = by_position(g, k, ae_transpose(g, e, 0, 1)); /* (S,B,A,T) */
-        scores = ae_add(g, scores, ae_permute(g, of_keys, (int[]){1, 2, 3, 0}));
-    }
-    return ae_frame_return(f, ae_scale(g, scores, 1.0 / sqrt((double)width)));
+    const struct ae_attention *a = &l->attention;
+    ae_tensor *q = ae_linear(g, &a->query, x), *k = ae_linear(g, &a->key, x), *v = ae_linear(g, &a->value, x);
+    int64_t t = longest_sequence(x, mask);
+    bool key_query = b->config.position_embedding_type == AE_BERT_RELATIVE_KEY_QUERY;
+    ae_relative relative = {q, distance_keys(g, b, l, t), t - 1, key_query ? k : NULL};
+    ae_attention_options options = a->options;
+    options.relative = &relative;
+    ae_observe_attention(g, q, k, mask, &options, i);
+    return ae_frame_return(f, ae_linear(g, &a->output, ae_f_attention(g, q, k, v, mask, &options)));
 }
 
 static ae_tensor *attend_to_memory(ae_graph *g, const struct ae_attention *a, int i, ae_tensor *x, ae_tensor *memory,
@@ -129,10 +136,8 @@ ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor 
     ae_frame f = ae_frame_open(g);
     const struct ae_bert_layer *l = &b->layer[i];
     double dropout = b->config.hidden_dropout_prob;
-    if (l->distance) {
-        mask = ae_mask_with_bias(g, mask, relative_scores(g, b, l, x));
-    }
-    ae_tensor *a = ae_attention(g, &l->attention, x, x, mask, i);
+    ae_tensor *a =
+        l->distance ? attend_by_distance(g, b, l, x, mask, i) : ae_attention(g, &l->attention, x, x, mask, i);
     x = ae_residual_norm(g, &l->attention_norm, x, a, dropout); /* LayerNorm(x + Dropout(a)) */
     if (memory) {
         a = attend_to_memory(g, &l->cross, i, x, memory, memory_mask);
@@ -173,9 +178,8 @@ ae_tensor *ae_bert_encode(ae_graph *g, const struct ae_bert *b, const ae_bert_in
         return ae_fail(g, AE_E_VALUE,
                        "bert: encoder_hidden_states are given; add_cross_attention must be true for them");
     }
-    bool absolute = b->config.position_embedding_type == AE_BERT_ABSOLUTE;
     bool each = in->attention_mask && in->attention_mask->ndim == 3; /* says for each query what it sees */
-    bool packed = in->packed && in->attention_mask && !each && absolute && !memory;
+    bool packed = in->packed && in->attention_mask && !each && !memory;
     bool causal = b->config.is_decoder && !each;
     ae_mask_kind kind = causal ? AE_MASK_CAUSAL : AE_MASK_FULL;
     ae_frame f = ae_frame_open(g);

@@ -74,7 +74,7 @@ static void relative_scores_are_transformer_xl_s(void **state)
               *k = ae_randn(g, AE_F32, 3, (int64_t[]){1, S, D}, 0, 1);
     ae_tensor *u = ae_randn(g, AE_F32, 1, (int64_t[]){D}, 0, 1), *v = ae_randn(g, AE_F32, 1, (int64_t[]){D}, 0, 1);
     ae_tensor *r = ae_randn(g, AE_F32, 2, (int64_t[]){S, D}, 0, 1); /* of the distances S - 1 to 0 */
-    ae_relative relative = {ae_add(g, q, v), r, T - 1};
+    ae_relative relative = {.query = ae_add(g, q, v), .keys = r, .origin = T - 1};
     ae_attention_options o = {.heads = 1, .relative = &relative};
     const ae_mask *causal = ae_mask_causal(g, NULL);
     ae_tensor *y = ae_f_attention(g, ae_add(g, q, u), k, k, causal, &o);
@@ -108,7 +108,7 @@ static int64_t shared_gradients(int threads, float *out)
     for (int i = 0; i < GRADIENTS; i++) {
         ae_requires_grad(g, in[i]);
     }
-    ae_relative relative = {in[0], in[1], LENGTH - 1};
+    ae_relative relative = {in[0], in[1], LENGTH - 1, in[0]};
     ae_attention_options o = {.heads = 3, .dropout = 0.1, .relative = &relative};
     ae_tensor *x = ae_f_attention(g, in[0], in[0], in[0], ae_mask_with_bias(g, ae_mask_causal(g, NULL), in[2]), &o);
     o.relative = NULL;
@@ -171,8 +171,7 @@ enum { MIXED = 6, BF16_ROWS = 197, BF16_WIDTH = 24 };
 /* Sequences of all sorts of lengths, an empty one among them. */
 static const int64_t lengths[] = {0, 1, 1, 34, 67, BF16_ROWS};
 
-/* Packed attention, without relative keys or bias as they take a batch of equal lengths, in bf16: result and gradients,
- * one after the other. */
+/* Packed attention in bf16: result and gradients, one after the other. */
 static int64_t packed_bf16(int threads, ae_blocks_choice choice, float *out)
 {
     ae_err e = {0};
@@ -238,7 +237,7 @@ static void mixed_gradients(ae_dtype dtype, ae_dtype bias, ae_dtype query, ae_dt
         ae_tensor *x = ae_cast(g, ae_randn(g, AE_F32, ndim, shape, 0, 1), AE_BF16);
         in[i] = ae_requires_grad(g, ae_cast(g, x, dtypes[i]));
     }
-    ae_relative relative = {in[4], in[5], 8};
+    ae_relative relative = {in[4], in[5], 8, in[4]};
     ae_attention_options o = {.heads = 2, .relative = &relative};
     ae_tensor *y = ae_f_attention(g, in[0], in[1], in[2], ae_mask_with_bias(g, ae_mask_full(g), in[3]), &o);
     if (ae_backward(g, ae_sum(g, ae_mul(g, y, y), 0, NULL, false), 0) != 0) {
@@ -280,26 +279,32 @@ static void precisions_mix(void **state)
 
 /* ---- what bad input is told ----------------------------------------------------------------------------------------- */
 
-/* Attention of x to itself with a relative query and keys of these shapes; NULL: left out. */
-static void attend_relatively(const char *shape, const ae_mask *mask, const char *query, const char *keys)
+/* Attention of x to itself with a relative query, keys and key of these shapes; NULL: left out. */
+static void attend_relatively(const char *shape, const char *query, const char *keys, const char *key)
 {
     ae_tensor *x = ladder(AE_F32, shape);
-    ae_relative relative = {.query = query ? ladder(AE_F32, query) : NULL, .keys = keys ? ladder(AE_F32, keys) : NULL};
+    ae_relative relative = {.query = query ? ladder(AE_F32, query) : NULL,
+                            .keys = keys ? ladder(AE_F32, keys) : NULL,
+                            .key = key ? ladder(AE_F32, key) : NULL};
     ae_attention_options o = {.heads = 2, .relative = &relative};
-    ae_f_attention(g, x, x, x, mask, &o);
+    ae_f_attention(g, x, x, x, x->ndim == 2 ? ae_mask_packed(g, AE_MASK_FULL, 1, (int64_t[]){0, 3}) : NULL, &o);
 }
 
 static void bad_relative_keys(void **state)
 {
     (void)state;
-    attend_relatively("1,3,4", NULL, "1,3,4", NULL);
+    attend_relatively("1,3,4", "1,3,4", NULL, NULL);
     expect_error(AE_E_VALUE, "attention: relative scores need both a query and keys");
-    attend_relatively("3,4", ae_mask_packed(g, AE_MASK_FULL, 1, (int64_t[]){0, 3}), "3,4", "3,4");
-    expect_error(AE_E_VALUE, "attention: relative scores and a packed mask do not go together; pad the batch");
-    attend_relatively("1,3,4", NULL, "1,3,4", "3,2");
-    expect_error(AE_E_SHAPE,
-                 "attention: relative query input 4 [1,3,4], keys input 5 [3,2] with q input 0 [1,3,4]; they "
-                 "must be (B,T,A*D) as q and (R,A*D)");
+    attend_relatively("1,3,4", NULL, NULL, "1,3,4");
+    expect_error(AE_E_VALUE, "attention: relative scores need both a query and keys");
+    attend_relatively("1,3,4", "1,3,4", "3,2", NULL);
+    expect_error(AE_E_SHAPE, "attention: relative query input 4 [1,3,4], keys input 5 [3,2] with q input 0 [1,3,4]; "
+                             "they must be as q and (R,A*D)");
+    attend_relatively("3,4", "1,3,4", "3,4", NULL);
+    expect_error(AE_E_SHAPE, "attention: relative query input 4 [1,3,4], keys input 5 [3,4] with q input 0 [3,4]; "
+                             "they must be as q and (R,A*D)");
+    attend_relatively("3,4", "3,4", "3,4", "2,4");
+    expect_error(AE_E_SHAPE, "attention: relative key input 6 [2,4] with k input 1 [3,4]; it must be as k");
 }
 
 static void bad_dtypes(void **state)

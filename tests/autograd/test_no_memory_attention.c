@@ -27,7 +27,7 @@ static int attend(const void *self, uint64_t *result, ae_err *e)
     int64_t shape[3] = {1, 40, 8};
     ae_tensor *x = ae_requires_grad(g, ae_cast(g, ae_randn(g, AE_F32, 3, shape, 0, 1), AE_BF16));
     ae_tensor *bias = ae_requires_grad(g, ae_randn(g, AE_F32, 1, (int64_t[]){40}, 0, 1));
-    ae_attention_options o = {.heads = 1, .dropout = 0.1, .relative = &(ae_relative){x, ae_squeeze(g, x, 0), 0}};
+    ae_attention_options o = {.heads = 1, .dropout = 0.1, .relative = &(ae_relative){x, ae_squeeze(g, x, 0), 0, x}};
     ae_tensor *y = ae_f_attention(g, x, x, x, ae_mask_with_bias(g, ae_mask_full(g), bias), &o);
     int status = ae_backward(g, ae_sum(g, ae_mul(g, y, y), 0, NULL, false), 0);
     if (status == 0) {
