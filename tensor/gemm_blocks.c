@@ -25,7 +25,13 @@ int ae_blocks_multiply(ae_blocks *w, const ae_gemm *q, ae_err *e)
         return 0;
     }
     const bool empty = q->m == 0 || q->n == 0 || q->k == 0; /* kills the process in oneDNN 2.6 */
-    const int result = empty ? 1 : ae_onednn_matmul_taken(&w->taken, q, e);
+    if (!empty && !w->set) {
+        w->set = ae_onednn_set_take(e);
+        if (!w->set) {
+            return -1;
+        }
+    }
+    const int result = empty ? 1 : ae_onednn_set_matmul(w->set, q, e);
     if (result == 0) {
         ae_kernel_seen(AE_K_GEMM_ONEDNN_BF16);
     }
@@ -34,5 +40,6 @@ int ae_blocks_multiply(ae_blocks *w, const ae_gemm *q, ae_err *e)
 
 void ae_blocks_end(ae_blocks *w)
 {
-    ae_onednn_put_back(&w->taken);
+    ae_onednn_set_put(w->set);
+    w->set = NULL;
 }

@@ -19,7 +19,7 @@ bool ae_blocks_in_bf16(void);
 
 /* What one thread works with. Begins as {0}; ae_blocks_end gives back what it holds. */
 typedef struct ae_blocks {
-    ae_onednn_taken taken;
+    ae_onednn_set *set; /* NULL until it is needed */
 } ae_blocks;
 
 /* Computes q: bf16 by bf16 into f32, batch 1, operands dense in their orientation, without bias, activation or pack; in

@@ -229,7 +229,7 @@ dnnl_status_t ae_matmul_describe_key(const ae_matmul_key *key, ae_desc_ref b, dn
     return status;
 }
 
-static void matmul_free(ae_matmul *p)
+void ae_matmul_free(ae_matmul *p)
 {
     if (!p) {
         return;
@@ -298,12 +298,12 @@ static ae_matmul *matmul_new(const ae_matmul_key *key, uint64_t hash, const ae_o
         status = matmul_fill(p, pd);
         if (status != dnnl_success) {
             ae_onednn_failed(e, "making a matmul", status);
-            matmul_free(p);
+            ae_matmul_free(p);
             p = NULL;
         }
     } else if (status == dnnl_out_of_memory) {
         ae_onednn_failed(e, "describing a matmul", status);
-        matmul_free(p);
+        ae_matmul_free(p);
         p = NULL;
     } else {
         p->name[0] = '\0';
@@ -365,7 +365,7 @@ void ae_matmul_put(ae_matmul *p)
     door.hashes[door.count] = p->hash;
     door.waiting[door.count++] = p;
     pthread_mutex_unlock(&door.lock);
-    matmul_free(oldest);
+    ae_matmul_free(oldest);
 }
 
 int ae_onednn_cached(void)
@@ -413,9 +413,10 @@ static void scratch_put(scratchpad s)
 
 void ae_onednn_release(void)
 {
+    ae_onednn_release_sets();
     pthread_mutex_lock(&door.lock);
     while (door.count > 0) {
-        matmul_free(cache_remove(door.count - 1));
+        ae_matmul_free(cache_remove(door.count - 1));
     }
     for (int i = 0; i < SCRATCH_KEPT; i++) {
         free(door.scratch[i].data);

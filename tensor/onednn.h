@@ -1,7 +1,7 @@
 /* The door to oneDNN. Only the files tensor/onednn* include its headers; they serve 2.6 and 3.x, whose C interfaces
  * differ. Nothing here is for users of the library: they call ae_gemm_run.
  *
- * The engine and a bounded cache of primitives are the only state. Whoever needs a primitive takes it out of the cache
+ * The engine and bounded caches of primitives are the only state. Whoever needs a primitive takes it out of the cache
  * and puts it back, so two threads never share one, and no lock is held while computing. */
 #ifndef AE_TENSOR_ONEDNN_H
 #define AE_TENSOR_ONEDNN_H
@@ -23,21 +23,18 @@ int ae_onednn_matmul(const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e);
 /* The implementation that ae_onednn_matmul takes ("brg:avx512_core"); "" when there is no fast one. Returns text. */
 const char *ae_onednn_matmul_name(const ae_gemm *q, const ae_onednn_pack *pack, char text[AE_ONEDNN_NAME_MAX]);
 
-/* Primitives that one thread has taken out of the cache, to make many products of few kinds without the cache's lock,
- * and a scratchpad for them. Begins as {0}. */
-enum { AE_ONEDNN_TAKEN = 64 };
-typedef struct ae_onednn_taken {
-    struct ae_matmul *matmul[AE_ONEDNN_TAKEN]; /* by the hash of what it multiplies; NULL: nothing */
-    void *scratch;
-    size_t scratch_bytes;
-} ae_onednn_taken;
+/* Primitives and a scratchpad for one thread that makes many products of few kinds: no lock but when it takes and puts
+ * back the set, which keeps its primitives for the next use. There are as many sets as threads ever held one at a time.
+ */
+typedef struct ae_onednn_set ae_onednn_set;
+enum { AE_ONEDNN_SET = 256 }; /* primitives of a set at most */
 
-/* As ae_onednn_matmul, on the calling thread alone, which may be one of a parallel region, with the primitives taken.
- * Takes what is missing. Does not count the call. */
-int ae_onednn_matmul_taken(ae_onednn_taken *taken, const ae_gemm *q, ae_err *e);
+/* A set that waits, or a new one; NULL with e filled when there is no memory. */
+ae_onednn_set *ae_onednn_set_take(ae_err *e);
+void ae_onednn_set_put(ae_onednn_set *set); /* NULL is allowed */
 
-/* Puts everything back. */
-void ae_onednn_put_back(ae_onednn_taken *taken);
+/* As ae_onednn_matmul, on the calling thread alone, which may be one of a parallel region. Does not count the call. */
+int ae_onednn_set_matmul(ae_onednn_set *set, const ae_gemm *q, ae_err *e);
 
 /* C = alpha A B + beta C for one f32 matrix product of q (its batch, bias and activation are not looked at), with the
  * operands given. Needs no primitive. Returns 0, or 1 when oneDNN refuses. */
@@ -63,8 +60,9 @@ int ae_onednn_pack_read(const ae_onednn_pack *pack, void *b, ae_err *e);
 size_t ae_onednn_pack_bytes(const ae_onednn_pack *pack);
 void ae_onednn_pack_free(ae_onednn_pack *pack); /* NULL is allowed */
 
-/* The primitives that wait in the cache; and their release, with the scratchpads. */
+/* The primitives that wait in the cache, and in sets; and their release, with the sets and the scratchpads. */
 int ae_onednn_cached(void);
+int ae_onednn_cached_in_sets(void);
 void ae_onednn_release(void);
 
 #endif

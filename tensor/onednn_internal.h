@@ -95,12 +95,18 @@ uint64_t ae_matmul_hash(const ae_matmul_key *key);
  * NULL on failure, with e filled. */
 ae_matmul *ae_matmul_take(const ae_matmul_key *key, uint64_t hash, const ae_onednn_pack *pack, ae_err *e);
 void ae_matmul_put(ae_matmul *p);
+void ae_matmul_free(ae_matmul *p); /* NULL is allowed */
 
 /* Runs p, which has a primitive, with p->scratch_bytes of memory at scratch. */
 int ae_matmul_execute(ae_matmul *p, const ae_gemm *q, const ae_onednn_pack *pack, void *scratch, ae_err *e);
 
 /* Whether oneDNN would compute q wrongly. */
 bool ae_onednn_is_wrong(const ae_gemm *q);
+
+/* ---- onednn_set.c ------------------------------------------------------------------------------------------------ */
+
+/* Frees the sets that wait. */
+void ae_onednn_release_sets(void);
 
 struct ae_onednn_pack {
     ae_dtype dtype;
