@@ -123,7 +123,7 @@ static int infer_logits(const block_run *b, int64_t from, int64_t n)
     int64_t strides[2] = {b->features, 1};
     ae_tensor *x = ae_view(g, b->x, 2, (int64_t[]){n, b->features}, strides, from * b->features);
     ae_tensor *y = ae_from_borrowed(g, AE_F32, 2, (int64_t[]){n, b->classes}, b->logits);
-    int status = ae_linear_infer(b->call, x, false, y);
+    int status = ae_linear_infer(b->call, x, false, AE_GEMM_NONE, y);
     ae_frame_close(f);
     return status;
 }

@@ -2,10 +2,11 @@
 #include "autograd/compute_type.h"
 #include "autograd/packs.h"
 #include "autograd/tape.h"
-#include "tensor/kernels.h"
+#include "tensor/gemm_internal.h"
 
 enum {
     LARGE_EXTENT = 64,        /* of both axes of a weight worth a copy: heads of few classes stay f32 */
+    PARALLEL = 32768,         /* numbers worth several threads */
     STREAMED_NUMEL = 1 << 14, /* of a weight that is read from memory rather than from a cache */
 };
 
@@ -37,7 +38,22 @@ static int streamed_weight(const ae_call *c, int64_t m, bool in_out, ae_row_weig
     return few && out * in >= STREAMED_NUMEL && ae_is_contiguous(t) ? 0 : 1;
 }
 
-int ae_linear_infer(ae_call *c, ae_tensor *x, bool in_out, ae_tensor *y)
+/* The activation, and the rounding where y is bf16, of rows that wide holds: y's own memory where y is f32. */
+static void finish(ae_tensor *wide, ae_activation activation, ae_tensor *y)
+{
+    const int64_t m = wide->shape[0];
+    const int64_t n = wide->shape[1];
+#pragma omp parallel for schedule(static) if (m * n > PARALLEL)
+    for (int64_t i = 0; i < m; i++) {
+        float *row = (float *)wide->data + i * n;
+        if (activation != AE_GEMM_NONE) {
+            ae_gemm_activate(activation, row, n);
+        }
+        ae_row_written(y, i, n, row);
+    }
+}
+
+int ae_linear_infer(ae_call *c, ae_tensor *x, bool in_out, ae_activation activation, ae_tensor *y)
 {
     ae_graph *g = c->graph;
     const int64_t m = ae_ok(g) ? x->shape[0] : 0;
@@ -52,7 +68,8 @@ int ae_linear_infer(ae_call *c, ae_tensor *x, bool in_out, ae_tensor *y)
     const ae_tensor *bias = c->in[2] ? ae_dense(g, c->in[2]) : NULL;
     const int64_t bytes = (int64_t)ae_row_weight_scratch(&w, m);
     ae_tensor *scratch = bytes ? ae_empty(g, AE_U8, 1, &bytes) : NULL;
-    ae_tensor *wide = y->dtype == AE_F32 ? y : ae_empty(g, AE_F32, 2, (int64_t[]){m, w.out});
+    ae_tensor *wide = y->dtype == AE_F32 ? ae_view(g, y, 2, (int64_t[]){m, w.out}, (int64_t[]){w.out, 1}, 0)
+                                         : ae_empty(g, AE_F32, 2, (int64_t[]){m, w.out});
     x = ae_to_f32(g, x);
     if (!ae_ok(g)) {
         return -1;
@@ -61,8 +78,8 @@ int ae_linear_infer(ae_call *c, ae_tensor *x, bool in_out, ae_tensor *y)
     g->weight_bytes += numel * (int64_t)ae_dtype_size(w.dtype) + (w.scale ? w.out * (int64_t)sizeof *w.scale : 0);
     const int done = ae_row_weight_product(&w, m, x->data, x->strides[0], bias ? bias->data : NULL, wide->data,
                                            scratch ? scratch->data : NULL, &g->error);
-    if (done == 0 && wide != y) {
-        ae_kernels_get()->f32_to_bf16(wide->data, y->data, m * w.out);
+    if (done == 0 && (activation != AE_GEMM_NONE || y->dtype != AE_F32)) {
+        finish(wide, activation, y);
     }
     return done;
 }

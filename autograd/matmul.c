@@ -232,7 +232,8 @@ ae_tensor *ae_matmul(ae_graph *g, ae_tensor *a, ae_tensor *b)
 /* ---- linear -------------------------------------------------------------------------------------------------------- */
 
 typedef struct linear_attr {
-    bool in_out; /* the weight is (I,O) */
+    bool in_out;              /* the weight is (I,O) */
+    ae_activation activation; /* in inference */
 } linear_attr;
 
 static int linear_shape(ae_call *c)
@@ -275,8 +276,9 @@ static ae_tensor *as_rows(ae_graph *g, ae_tensor *x)
     return ae_view(g, ae_dense(g, x), 2, shape, strides, 0);
 }
 
-/* c (M,N) = a (M,K) b (K,N) + bias, or c += the same; every operand a matrix view. */
-static int product(ae_call *call, ae_tensor *a, ae_tensor *b, ae_tensor *c, const ae_tensor *bias, bool accumulate)
+/* c (M,N) = act(a (M,K) b (K,N) + bias), or c += a b without the others; every operand a matrix view. */
+static int product(ae_call *call, ae_tensor *a, ae_tensor *b, ae_tensor *c, const ae_tensor *bias,
+                   ae_activation activation, bool accumulate)
 {
     ae_graph *g = call->graph;
     a = operand(g, a, b->dtype);
@@ -300,6 +302,7 @@ static int product(ae_call *call, ae_tensor *a, ae_tensor *b, ae_tensor *c, cons
     p.c_batch = p.m * p.n;
     p.bias = bias ? ae_dense(g, (ae_tensor *)(uintptr_t)bias)->data : NULL;
     p.bias_dtype = bias ? bias->dtype : AE_F32;
+    p.activation = activation;
     p.accumulate = accumulate;
     return ae_gemm_run(&p, &g->error);
 }
@@ -313,8 +316,9 @@ static int linear_forward(ae_call *c)
 {
     const linear_attr *a = c->attr;
     ae_tensor *x = as_rows(c->graph, c->in[0]);
-    const int status = ae_linear_infer(c, x, a->in_out, c->out[0]);
-    return status <= 0 ? status : product(c, x, ae_linear_weight(c, a->in_out), c->out[0], c->in[2], false);
+    const int status = ae_linear_infer(c, x, a->in_out, a->activation, c->out[0]);
+    return status <= 0 ? status
+                       : product(c, x, ae_linear_weight(c, a->in_out), c->out[0], c->in[2], a->activation, false);
 }
 
 /* The gradient of input i is a product: added to what reached it before (several users of one value, a tied weight), or
@@ -325,7 +329,7 @@ static ae_tensor *gradient_product(ae_call *c, int i, ae_tensor *a, ae_tensor *b
     ae_tensor *sum = c->in[i]->dtype == AE_F32 ? ae_call_sum(c, i) : NULL;
     ae_tensor *y = sum ? sum : ae_empty_like(g, c->in[i]);
     if (ae_ok(g)) {
-        product(c, a, b, y, NULL, sum != NULL);
+        product(c, a, b, y, NULL, AE_GEMM_NONE, sum != NULL);
     }
     return y;
 }
@@ -349,12 +353,21 @@ static void linear_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     }
 }
 
+static ae_tensor *activated(ae_graph *g, ae_activation activation, ae_tensor *x)
+{
+    static ae_tensor *(*const functions[AE_ACTIVATION_COUNT])(ae_graph *, ae_tensor *) = {
+        [AE_GEMM_RELU] = ae_relu, [AE_GEMM_GELU] = ae_gelu,       [AE_GEMM_GELU_TANH] = ae_gelu_tanh,
+        [AE_GEMM_TANH] = ae_tanh, [AE_GEMM_SIGMOID] = ae_sigmoid, [AE_GEMM_SILU] = ae_silu,
+    };
+    return functions[activation] ? functions[activation](g, x) : x;
+}
+
 static int linear_decompose(ae_call *c)
 {
     const linear_attr *a = c->attr;
     ae_tensor *w = a->in_out ? c->in[1] : ae_transpose(c->graph, c->in[1], 0, 1);
     ae_tensor *y = ae_matmul(c->graph, c->in[0], w);
-    y = c->in[2] ? ae_add(c->graph, y, c->in[2]) : y;
+    y = activated(c->graph, a->activation, c->in[2] ? ae_add(c->graph, y, c->in[2]) : y);
     c->out[0] = ae_ok(c->graph) && y->dtype != c->in[0]->dtype ? ae_cast(c->graph, y, c->in[0]->dtype) : y;
     return ae_ok(c->graph) ? 0 : -1;
 }
@@ -388,24 +401,38 @@ const ae_op ae_op_linear = {
     .big_samples = 2,
 };
 
-static ae_tensor *linear(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias, bool in_out)
+static ae_tensor *linear(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias, const linear_attr *a)
 {
-    linear_attr a = {.in_out = in_out};
     ae_tensor *in[] = {x, weight, bias};
     if (!ae_ok(g) || !x || !x->data || ae_compute_dtype(g, x->dtype) == x->dtype) {
-        return ae_apply(g, &ae_op_linear, in, 3, &a, sizeof a);
+        return ae_apply(g, &ae_op_linear, in, 3, a, sizeof *a);
     }
     ae_frame f = ae_frame_open(g);
     in[0] = ae_to_compute(g, x);
-    return ae_frame_return(f, ae_apply(g, &ae_op_linear, in, 3, &a, sizeof a));
+    return ae_frame_return(f, ae_apply(g, &ae_op_linear, in, 3, a, sizeof *a));
 }
 
 ae_tensor *ae_f_linear(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias)
 {
-    return linear(g, x, weight, bias, false);
+    return linear(g, x, weight, bias, &(linear_attr){.in_out = false});
 }
 
 ae_tensor *ae_f_linear_in_out(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias)
 {
-    return linear(g, x, weight, bias, true);
+    return linear(g, x, weight, bias, &(linear_attr){.in_out = true});
+}
+
+ae_tensor *ae_f_linear_act(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias, bool in_out,
+                           ae_activation activation)
+{
+    bool alone = !(ae_graph_flags(g) & AE_GRAD); /* backward of the activation reads its input */
+    linear_attr a = {.in_out = in_out, .activation = alone ? activation : AE_GEMM_NONE};
+    if ((unsigned)activation >= AE_ACTIVATION_COUNT) {
+        return ae_fail(g, AE_E_VALUE, "linear: there is no activation %d", (int)activation);
+    }
+    if (alone) {
+        return linear(g, x, weight, bias, &a);
+    }
+    ae_frame f = ae_frame_open(g);
+    return ae_frame_return(f, activated(g, activation, linear(g, x, weight, bias, &a)));
 }

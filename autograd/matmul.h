@@ -4,6 +4,7 @@
 #define AE_AUTOGRAD_MATMUL_H
 
 #include "autograd/op.h"
+#include "tensor/gemm.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,6 +21,11 @@ AE_API ae_tensor *ae_f_linear(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_t
 
 /* x (...,I), weight (I,O), bias (O) or NULL: x weight + bias; the "Conv1D" of GPT and GPT-2. */
 AE_API ae_tensor *ae_f_linear_in_out(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias);
+
+/* act(x weight^T + bias), or act(x weight + bias) with in_out. Without AE_GRAD in one: the activation is computed while
+ * the product's rows are at hand. Outside the list of tensor/gemm.h it fails the graph. */
+AE_API ae_tensor *ae_f_linear_act(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias, bool in_out,
+                                  ae_activation activation);
 
 #define AE_MATMUL_OPS(ROW) ROW(matmul) ROW(linear)
 

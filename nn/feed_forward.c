@@ -16,7 +16,7 @@ void ae_feed_forward_init(ae_model *m, struct ae_feed_forward *l, const char *na
 ae_tensor *ae_feed_forward(ae_graph *g, const struct ae_feed_forward *l, ae_tensor *x)
 {
     ae_frame f = ae_frame_open(g);
-    ae_tensor *h = ae_activate(g, l->act, ae_linear(g, &l->input, x));
+    ae_tensor *h = ae_linear_act(g, &l->input, l->act, x);
     if (l->gate.weight) {
         h = ae_mul(g, h, ae_linear(g, &l->gate, x));
     }

@@ -39,3 +39,37 @@ ae_tensor *ae_linear(ae_graph *g, const struct ae_linear *l, ae_tensor *x)
 {
     return l->in_out ? ae_f_linear_in_out(g, x, l->weight, l->bias) : ae_f_linear(g, x, l->weight, l->bias);
 }
+
+/* How products call an activation; AE_GEMM_NONE for those that they do not know. */
+static ae_activation within_product(ae_act act)
+{
+    switch (act) {
+    case AE_ACT_FN_RELU:
+        return AE_GEMM_RELU;
+    case AE_ACT_FN_GELU:
+        return AE_GEMM_GELU;
+    case AE_ACT_FN_GELU_NEW:
+    case AE_ACT_FN_GELU_FAST:
+    case AE_ACT_FN_GELU_PYTORCH_TANH:
+        return AE_GEMM_GELU_TANH;
+    case AE_ACT_FN_SILU:
+    case AE_ACT_FN_SWISH:
+        return AE_GEMM_SILU;
+    case AE_ACT_FN_TANH:
+        return AE_GEMM_TANH;
+    case AE_ACT_FN_SIGMOID:
+        return AE_GEMM_SIGMOID;
+    default:
+        return AE_GEMM_NONE;
+    }
+}
+
+ae_tensor *ae_linear_act(ae_graph *g, const struct ae_linear *l, ae_act act, ae_tensor *x)
+{
+    ae_activation within = within_product(act);
+    if (within != AE_GEMM_NONE) {
+        return ae_f_linear_act(g, x, l->weight, l->bias, l->in_out, within);
+    }
+    ae_frame f = ae_frame_open(g);
+    return ae_frame_return(f, ae_activate(g, act, ae_linear(g, l, x)));
+}

@@ -2,6 +2,7 @@
 #ifndef AE_NN_LINEAR_H
 #define AE_NN_LINEAR_H
 
+#include "nn/act.h"
 #include "nn/model.h"
 
 #ifdef __cplusplus
@@ -28,6 +29,9 @@ AE_API void ae_linear_init_in_out(ae_model *m, struct ae_linear *l, const char *
 
 /* x (..., in) weight^T + bias: (..., out). */
 AE_API ae_tensor *ae_linear(ae_graph *g, const struct ae_linear *l, ae_tensor *x);
+
+/* ae_activate(g, act, ae_linear(g, l, x)), in one where no gradient will follow. */
+AE_API ae_tensor *ae_linear_act(ae_graph *g, const struct ae_linear *l, ae_act act, ae_tensor *x);
 
 #ifdef __cplusplus
 }

@@ -50,7 +50,7 @@ void ae_gemm_narrow_rows(uint16_t *dst, int64_t dst_row, const float *src, int64
     }
 }
 
-static void activate(ae_activation activation, float *x, int64_t n)
+void ae_gemm_activate(ae_activation activation, float *x, int64_t n)
 {
     const ae_kernels *kernels = ae_kernels_get();
     switch (activation) {
@@ -181,7 +181,7 @@ static void activate_matrix(const ae_gemm *q)
 {
 #pragma omp parallel for schedule(static) num_threads(ae_threads()) if (q->m * q->n > PARALLEL_COPY)
     for (int64_t i = 0; i < q->m; i++) {
-        activate(q->activation, (float *)q->c + i * q->c_row, q->n);
+        ae_gemm_activate(q->activation, (float *)q->c + i * q->c_row, q->n);
     }
 }
 
@@ -225,7 +225,7 @@ static void finish_row(const ae_gemm *q, float *sum, const float *bias, float *c
     for (int64_t j = 0; bias && j < q->n; j++) {
         sum[j] += bias[j];
     }
-    activate(q->activation, sum, q->n);
+    ae_gemm_activate(q->activation, sum, q->n);
     for (int64_t j = 0; j < q->n; j++) {
         c[j] = q->accumulate ? sum[j] + c[j] : sum[j];
     }

@@ -148,7 +148,7 @@ static ae_tensor *projected(ae_graph *g, const struct ae_composed *c, word_targe
     if (target != MLM) {
         return states;
     }
-    return ae_layer_norm(g, &c->mlm.layer_norm, ae_activate(g, c->act, ae_linear(g, &c->mlm.linear_1, states)));
+    return ae_layer_norm(g, &c->mlm.layer_norm, ae_linear_act(g, &c->mlm.linear_1, c->act, states));
 }
 
 static ae_tensor *word_logits(ae_graph *g, const struct ae_composed *c, word_target target, ae_tensor *states)

@@ -122,6 +122,17 @@ static ae_tensor *attend_to_memory(ae_graph *g, const struct ae_gpt2_block *b, i
     return ae_linear(g, &b->cross_proj, ae_f_attention(g, q, k, v, mask, &b->options));
 }
 
+/* The inner layer of the MLP, in one unless somebody looks at its parts. */
+static ae_tensor *expand(ae_graph *g, const struct ae_gpt2 *p, const struct ae_gpt2_block *b, int i, ae_tensor *x)
+{
+    if (!ae_observing(g)) {
+        return ae_linear_act(g, &b->c_fc, p->config.activation_function, x);
+    }
+    ae_tensor *h = ae_linear(g, &b->c_fc, x);
+    ae_observe(g, h, "h.%d.mlp.c_fc", i);
+    return ae_activate(g, p->config.activation_function, h);
+}
+
 ae_tensor *ae_gpt2_block(ae_graph *g, const struct ae_gpt2 *p, int i, ae_tensor *x, const ae_mask *mask,
                          const ae_gpt2_inputs *in)
 {
@@ -139,9 +150,7 @@ ae_tensor *ae_gpt2_block(ae_graph *g, const struct ae_gpt2 *p, int i, ae_tensor 
     }
     n = ae_layer_norm(g, &b->ln_2, x);
     ae_observe(g, n, "h.%d.ln_2", i);
-    ae_tensor *h = ae_linear(g, &b->c_fc, n);
-    ae_observe(g, h, "h.%d.mlp.c_fc", i);
-    h = ae_activate(g, p->config.activation_function, h);
+    ae_tensor *h = expand(g, p, b, i, n);
     ae_observe(g, h, "h.%d.mlp.act", i);
     h = ae_linear(g, &b->mlp_proj, h);
     ae_observe(g, h, "h.%d.mlp.c_proj", i);

@@ -61,6 +61,74 @@ static void test_torch_init(void **state)
     ae_model_free(m);
 }
 
+static double largest_difference(const double *x, const double *y, int64_t n)
+{
+    double most = 0;
+    for (int64_t i = 0; i < n; i++) {
+        most = fmax(most, fabs(x[i] - y[i]));
+    }
+    return most;
+}
+
+/* act(linear(x)) in one and in two, in inference and in training. */
+static void act_both_ways(ae_graph *g, const struct ae_linear *l, int act, int64_t rows, ae_dtype precision,
+                          ae_dtype dtype)
+{
+    static double one[100 * 96], two[100 * 96];
+    static double x[100 * 80];
+    for (int64_t i = 0; i < rows * 80; i++) {
+        x[i] = sin(0.7 * (double)i) + 0.1 * (double)(i % 7);
+    }
+    for (int training = 0; training < (precision == AE_I8 ? 1 : 2); training++) {
+        ae_graph_precision(g, precision);
+        ae_graph_begin(g, training ? AE_TRAIN : AE_EVAL);
+        ae_tensor *in = ae_cast(g, ae_from_data(g, AE_F64, 2, (int64_t[]){rows, 80}, x), dtype);
+        ae_tensor *y = ae_linear_act(g, l, (ae_act)act, in), *z = ae_activate(g, (ae_act)act, ae_linear(g, l, in));
+        assert_int_equal(y->dtype, z->dtype);
+        assert_int_equal(ae_read(y, AE_F64, one, rows * 96), 0);
+        assert_int_equal(ae_read(z, AE_F64, two, rows * 96), 0);
+        double tolerance = precision == AE_BF16 ? 0.05 : dtype == AE_F64 ? 1e-12 : 2e-5;
+        double apart = largest_difference(one, two, rows * 96);
+        if (!(apart <= (training ? 0 : tolerance))) {
+            fail_msg("%s of %lld rows in %s: %g apart", ae_act_name((ae_act)act), (long long)rows,
+                     ae_dtype_name(precision), apart);
+        }
+    }
+    ae_graph_precision(g, AE_F32);
+}
+
+static void test_activation_in_one(void **state)
+{
+    (void)state;
+    static const ae_dtype precisions[] = {AE_F32, AE_BF16, AE_I8};
+    ae_model *m = ae_model_new(1);
+    ae_graph *g = ae_graph_new();
+    struct ae_linear layers[2];
+    ae_linear_init(m, &layers[0], "plain", 80, 96, ae_init_normal(0.3), true);
+    ae_linear_init_in_out(m, &layers[1], "turned", 80, 96, ae_init_normal(0.3), true);
+    for (int act = 0; act < AE_ACT_COUNT; act++) {
+        for (int i = 0; i < 6; i++) {
+            act_both_ways(g, &layers[i / 3], act, 100, precisions[i % 3], AE_F32);
+            act_both_ways(g, &layers[i / 3], act, 2, precisions[i % 3], AE_F32);
+        }
+    }
+    ae_tensor *w = ae_tensor_new(AE_F64, 2, (int64_t[]){96, 80}, NULL),
+              *b = ae_tensor_new(AE_F64, 1, (int64_t[]){96}, NULL);
+    ae_tensor_copy(w, layers[0].weight, NULL);
+    ae_tensor_copy(b, layers[0].bias, NULL);
+    struct ae_linear exact = {.weight = w, .bias = b};
+    for (int act = 0; act < AE_ACT_COUNT; act++) {
+        act_both_ways(g, &exact, act, 5, AE_F32, AE_F64);
+    }
+    ae_graph_begin(g, AE_EVAL);
+    ae_f_linear_act(g, layers[0].weight, layers[0].weight, NULL, false, (ae_activation)99);
+    assert_string_equal(ae_graph_error(g)->message, "linear: there is no activation 99");
+    ae_tensor_free(w);
+    ae_tensor_free(b);
+    ae_graph_free(g);
+    ae_model_free(m);
+}
+
 static void test_wrong_input(void **state)
 {
     (void)state;
@@ -88,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_torch_init),
+        cmocka_unit_test(test_activation_in_one),
         cmocka_unit_test(test_wrong_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
