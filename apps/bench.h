@@ -80,6 +80,10 @@ AE_API double ae_peak_rss_gib(void);
 AE_API double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, ae_dtype precision, double *flop,
                                    ae_err *e);
 
+/* Prints a row each for an LSTM, oneDNN's LSTM and a GRU of `width` cells on (batch,time,width). 0, or -1 and
+ * run->error. */
+AE_API int ae_bench_recurrent(ae_run *run, ae_graph *g, int64_t batch, int64_t time, int64_t width);
+
 /* Prints what operations on 8 x 8 numbers cost beside their kernels, the tape on, a row each. 0, or -1 and run->error.
  */
 AE_API int ae_bench_overhead(ae_run *run, ae_graph *g);

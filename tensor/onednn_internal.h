@@ -30,6 +30,15 @@ dnnl_status_t ae_post_eltwise(dnnl_post_ops_t ops, dnnl_alg_kind_t kind, float a
 dnnl_status_t ae_matmul_describe(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, ae_desc_ref a, ae_desc_ref b,
                                  ae_desc_ref bias, ae_desc_ref c, dnnl_primitive_attr_t attributes);
 
+/* Of an LSTM of one layer and direction that begins with zeros; weights in a layout of oneDNN's choice. */
+typedef struct ae_lstm_descs {
+    ae_desc_ref x, w_ih, w_hh, bias, y;
+} ae_lstm_descs;
+
+/* Its forward pass in training or, given that, its backward pass. *pd is NULL on failure. */
+dnnl_status_t ae_lstm_describe(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const ae_lstm_descs *d,
+                               const_dnnl_primitive_desc_t forward);
+
 /* ---- onednn.c ---------------------------------------------------------------------------------------------------- */
 
 /* All that decides which primitive a product needs. Compared as bytes: make it with memset. */

@@ -43,4 +43,18 @@ dnnl_status_t ae_matmul_describe(dnnl_primitive_desc_t *pd, dnnl_engine_t engine
     return status != dnnl_success ? status : dnnl_primitive_desc_create(pd, &desc, attributes, engine, NULL);
 }
 
+dnnl_status_t ae_lstm_describe(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const ae_lstm_descs *d,
+                               const_dnnl_primitive_desc_t forward)
+{
+    const dnnl_rnn_direction_t direction = dnnl_unidirectional_left2right;
+    dnnl_rnn_desc_t desc;
+    const dnnl_status_t status =
+        forward ? dnnl_lstm_backward_desc_init(&desc, dnnl_backward, direction, d->x, NULL, NULL, d->w_ih, d->w_hh,
+                                               d->bias, d->y, NULL, NULL, d->x, NULL, NULL, d->w_ih, d->w_hh, d->bias,
+                                               d->y, NULL, NULL, dnnl_rnn_flags_undef)
+                : dnnl_lstm_forward_desc_init(&desc, dnnl_forward_training, direction, d->x, NULL, NULL, d->w_ih,
+                                              d->w_hh, d->bias, d->y, NULL, NULL, dnnl_rnn_flags_undef);
+    return status != dnnl_success ? status : dnnl_primitive_desc_create(pd, &desc, NULL, engine, forward);
+}
+
 #endif

@@ -33,4 +33,17 @@ dnnl_status_t ae_matmul_describe(dnnl_primitive_desc_t *pd, dnnl_engine_t engine
     return dnnl_matmul_primitive_desc_create(pd, engine, a, b, bias, c, attributes);
 }
 
+dnnl_status_t ae_lstm_describe(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const ae_lstm_descs *d,
+                               const_dnnl_primitive_desc_t forward)
+{
+    const dnnl_rnn_direction_t direction = dnnl_unidirectional_left2right;
+    return forward ? dnnl_lstm_backward_primitive_desc_create(pd, engine, dnnl_backward, direction, d->x, NULL, NULL,
+                                                              d->w_ih, d->w_hh, NULL, NULL, d->bias, d->y, NULL, NULL,
+                                                              d->x, NULL, NULL, d->w_ih, d->w_hh, NULL, NULL, d->bias,
+                                                              d->y, NULL, NULL, dnnl_rnn_flags_undef, forward, NULL)
+                   : dnnl_lstm_forward_primitive_desc_create(pd, engine, dnnl_forward_training, direction, d->x, NULL,
+                                                             NULL, d->w_ih, d->w_hh, NULL, NULL, d->bias, d->y, NULL,
+                                                             NULL, dnnl_rnn_flags_undef, NULL);
+}
+
 #endif

@@ -148,6 +148,9 @@ static void operations_print_a_row_each(void **state)
     assert_non_null(strstr(out_text, "\"op\":\"attention\""));
     assert_non_null(strstr(out_text, "\"op\":\"layer_norm\""));
     assert_non_null(strstr(out_text, "\"op\":\"linear_cross_entropy\""));
+    assert_non_null(strstr(out_text, "\"op\":\"lstm (H,H)\",\"forward_ms\":"));
+    assert_non_null(strstr(out_text, "\"op\":\"lstm of oneDNN (H,H)\",\"forward_ms\":"));
+    assert_non_null(strstr(out_text, "\"op\":\"gru (H,H)\",\"forward_ms\":"));
     assert_non_null(strstr(out_text, "\"small_op\":\"add\",\"call_us\":"));
     const char *last = strstr(out_text, "{\"schema\":1,\"small_op\":\"matmul\"");
     assert_non_null(last);
