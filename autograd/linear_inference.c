@@ -2,7 +2,6 @@
 #include "autograd/compute_type.h"
 #include "autograd/packs.h"
 #include "autograd/tape.h"
-#include "tensor/gemm_internal.h"
 
 enum {
     LARGE_EXTENT = 64,        /* of both axes of a weight worth a copy: heads of few classes stay f32 */

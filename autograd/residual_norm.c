@@ -15,8 +15,8 @@ typedef struct residual_attr {
 static int residual_norm_shape(ae_call *c)
 {
     char x[AE_DESCRIBE_MAX], y[AE_DESCRIBE_MAX];
-    bool narrow = ae_norm_takes(c, 2); /* x and residual f32 or bf16, in any pair */
-    if (!ae_same_shape(c->in[0], c->in[1]) || (c->in[0]->dtype != c->in[1]->dtype && !narrow)) {
+    bool any_pair = ae_norm_takes(c, 2); /* x and residual of f32 and bf16 */
+    if (!ae_same_shape(c->in[0], c->in[1]) || (c->in[0]->dtype != c->in[1]->dtype && !any_pair)) {
         return ae_call_fail(c, AE_E_SHAPE, "x is %s and residual %s; they must be alike", ae_call_describe(c, 0, x),
                             ae_call_describe(c, 1, y));
     }

@@ -39,6 +39,9 @@ AE_API int ae_activation_parse(const char *name, ae_activation *activation);
 /* The value of an activation at x, in double precision. */
 AE_API double ae_activation_value(ae_activation activation, double x);
 
+/* x[i] = act(x[i]) for n numbers, by the kernel of this processor; AE_GEMM_NONE leaves them. */
+AE_API void ae_gemm_activate(ae_activation activation, float *x, int64_t n);
+
 typedef struct ae_gemm_pack ae_gemm_pack;
 
 /* One product. Begin with ae_gemm_dense, or with `ae_gemm p = {.alpha = 1}`; zero elsewhere means: no bias, no

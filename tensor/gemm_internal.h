@@ -35,9 +35,6 @@ void *ae_gemm_pack_unblock(const ae_gemm_pack *pack, ae_err *e);
 void ae_gemm_widen_rows(float *dst, int64_t dst_row, const uint16_t *src, int64_t src_row, int64_t rows, int64_t cols);
 void ae_gemm_narrow_rows(uint16_t *dst, int64_t dst_row, const float *src, int64_t src_row, int64_t rows, int64_t cols);
 
-/* x[i] = act(x[i]). */
-void ae_gemm_activate(ae_activation activation, float *x, int64_t n);
-
 /* The bits of a bf16 number as f32, and back with rounding to nearest even; here so that loops can inline them. */
 static inline float ae_gemm_widen(uint16_t bits)
 {
