@@ -27,7 +27,12 @@ AE_API ae_tensor *ae_f_linear_in_out(ae_graph *g, ae_tensor *x, ae_tensor *weigh
 AE_API ae_tensor *ae_f_linear_act(ae_graph *g, ae_tensor *x, ae_tensor *weight, ae_tensor *bias, bool in_out,
                                   ae_activation activation);
 
-#define AE_MATMUL_OPS(ROW) ROW(matmul) ROW(linear)
+/* act(x) weight^T + bias, or act(x) weight + bias with in_out. x alone is kept for backward, which computes act(x) once
+ * more. Outside the list of tensor/gemm.h it fails the graph. */
+AE_API ae_tensor *ae_f_act_linear(ae_graph *g, ae_activation activation, ae_tensor *x, ae_tensor *weight,
+                                  ae_tensor *bias, bool in_out);
+
+#define AE_MATMUL_OPS(ROW) ROW(matmul) ROW(linear) ROW(act_linear)
 
 #ifdef __cplusplus
 }

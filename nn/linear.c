@@ -73,3 +73,22 @@ ae_tensor *ae_linear_act(ae_graph *g, const struct ae_linear *l, ae_act act, ae_
     ae_frame f = ae_frame_open(g);
     return ae_frame_return(f, ae_activate(g, act, ae_linear(g, l, x)));
 }
+
+ae_tensor *ae_act_linear(ae_graph *g, const struct ae_linear *l, ae_act act, ae_tensor *x)
+{
+    ae_activation within = within_product(act);
+    if (within != AE_GEMM_NONE) {
+        return ae_f_act_linear(g, within, x, l->weight, l->bias, l->in_out);
+    }
+    ae_frame f = ae_frame_open(g);
+    return ae_frame_return(f, ae_linear(g, l, ae_activate(g, act, x)));
+}
+
+ae_tensor *ae_linear_act_linear(ae_graph *g, const struct ae_linear *inner, ae_act act, const struct ae_linear *outer,
+                                ae_tensor *x)
+{
+    ae_frame f = ae_frame_open(g);
+    bool trains = ae_graph_flags(g) & AE_GRAD;
+    return ae_frame_return(f, trains ? ae_act_linear(g, outer, act, ae_linear(g, inner, x))
+                                     : ae_linear(g, outer, ae_linear_act(g, inner, act, x)));
+}

@@ -33,6 +33,14 @@ AE_API ae_tensor *ae_linear(ae_graph *g, const struct ae_linear *l, ae_tensor *x
 /* ae_activate(g, act, ae_linear(g, l, x)), in one where no gradient will follow. */
 AE_API ae_tensor *ae_linear_act(ae_graph *g, const struct ae_linear *l, ae_act act, ae_tensor *x);
 
+/* ae_linear(g, l, ae_activate(g, act, x)): backward keeps x and computes act(x) again, where products know act. */
+AE_API ae_tensor *ae_act_linear(ae_graph *g, const struct ae_linear *l, ae_act act, ae_tensor *x);
+
+/* outer(act(inner(x))), (..., in of inner) to (..., out of outer), by whichever of the two above serves: the
+ * position-wise feed-forward layer. */
+AE_API ae_tensor *ae_linear_act_linear(ae_graph *g, const struct ae_linear *inner, ae_act act,
+                                       const struct ae_linear *outer, ae_tensor *x);
+
 #ifdef __cplusplus
 }
 #endif

@@ -143,7 +143,7 @@ ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor 
         a = attend_to_memory(g, &l->cross, i, x, memory, memory_mask);
         x = ae_residual_norm(g, &l->cross_norm, x, a, dropout);
     }
-    ae_tensor *h = ae_linear(g, &l->output, ae_linear_act(g, &l->intermediate, b->config.hidden_act, x));
+    ae_tensor *h = ae_linear_act_linear(g, &l->intermediate, b->config.hidden_act, &l->output, x);
     x = ae_residual_norm(g, &l->output_norm, x, h, dropout);
     return ae_frame_return(f, x);
 }

@@ -122,15 +122,20 @@ static ae_tensor *attend_to_memory(ae_graph *g, const struct ae_gpt2_block *b, i
     return ae_linear(g, &b->cross_proj, ae_f_attention(g, q, k, v, mask, &b->options));
 }
 
-/* The inner layer of the MLP, in one unless somebody looks at its parts. */
-static ae_tensor *expand(ae_graph *g, const struct ae_gpt2 *p, const struct ae_gpt2_block *b, int i, ae_tensor *x)
+/* The MLP, in one unless somebody looks at its parts. */
+static ae_tensor *mlp(ae_graph *g, const struct ae_gpt2 *p, const struct ae_gpt2_block *b, int i, ae_tensor *x)
 {
+    ae_act act = p->config.activation_function;
     if (!ae_observing(g)) {
-        return ae_linear_act(g, &b->c_fc, p->config.activation_function, x);
+        return ae_linear_act_linear(g, &b->c_fc, act, &b->mlp_proj, x);
     }
     ae_tensor *h = ae_linear(g, &b->c_fc, x);
     ae_observe(g, h, "h.%d.mlp.c_fc", i);
-    return ae_activate(g, p->config.activation_function, h);
+    h = ae_activate(g, act, h);
+    ae_observe(g, h, "h.%d.mlp.act", i);
+    h = ae_linear(g, &b->mlp_proj, h);
+    ae_observe(g, h, "h.%d.mlp.c_proj", i);
+    return h;
 }
 
 ae_tensor *ae_gpt2_block(ae_graph *g, const struct ae_gpt2 *p, int i, ae_tensor *x, const ae_mask *mask,
@@ -150,10 +155,7 @@ ae_tensor *ae_gpt2_block(ae_graph *g, const struct ae_gpt2 *p, int i, ae_tensor 
     }
     n = ae_layer_norm(g, &b->ln_2, x);
     ae_observe(g, n, "h.%d.ln_2", i);
-    ae_tensor *h = expand(g, p, b, i, n);
-    ae_observe(g, h, "h.%d.mlp.act", i);
-    h = ae_linear(g, &b->mlp_proj, h);
-    ae_observe(g, h, "h.%d.mlp.c_proj", i);
+    ae_tensor *h = mlp(g, p, b, i, n);
     return ae_frame_return(f, ae_add(g, x, ae_dropout(g, h, p->config.resid_pdrop)));
 }
 

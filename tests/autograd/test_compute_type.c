@@ -67,6 +67,11 @@ static ae_tensor *linear_in_out(void)
     return ae_f_linear_in_out(g, input(p.x, 1), p.weight, p.bias);
 }
 
+static ae_tensor *act_linear(void)
+{
+    return ae_f_act_linear(g, AE_GEMM_GELU, input(p.x, 1), p.weight, p.bias, false);
+}
+
 static ae_tensor *layer_norm(void)
 {
     return ae_f_layer_norm(g, input(p.x, 1), p.gamma, p.beta, 1e-5);
@@ -171,6 +176,7 @@ static void results_are_bf16(void **state)
         bool mixes; /* gives bf16 from bf16 alone */
     } cases[] = {{"linear", linear, false},
                  {"linear_in_out", linear_in_out, false},
+                 {"act_linear", act_linear, false},
                  {"layer_norm", layer_norm, false},
                  {"layer_norm_uer", layer_norm_uer, false},
                  {"rms_norm", rms_norm, false},
@@ -187,6 +193,7 @@ static void results_are_bf16(void **state)
             expect_rounded(cases[i].name, &bf16, &f32);
             outcome decomposed = run(cases[i].f, AE_BF16, AE_TRAIN | AE_HIGHER_ORDER);
             assert_int_equal(decomposed.dtype, bf16.dtype);
+            expect_rounded(cases[i].name, &decomposed, &f32);
             outcome_free(&bf16);
             outcome_free(&decomposed);
         }

@@ -1,5 +1,6 @@
 /* Linear: names, initial values, the three layouts, and what a wrong input gets. */
 #include "nn/linear.h"
+#include "tensor/pool.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -129,6 +130,66 @@ static void test_activation_in_one(void **state)
     ae_model_free(m);
 }
 
+enum { ROWS = 6, IN = 80, OUT = 96 };
+
+/* What one backward of mean(outer(act(x))^2) gives, and the bytes held before it. */
+struct pass {
+    double x[ROWS * IN], weight[OUT * IN], bias[OUT];
+    int64_t held;
+};
+
+static void run_pass(ae_graph *g, const struct ae_linear *l, ae_act act, bool in_one, int flags, struct pass *p)
+{
+    static float values[ROWS * IN];
+    for (int i = 0; i < ROWS * IN; i++) {
+        values[i] = (float)sin(0.7 * i);
+    }
+    ae_graph_begin(g, AE_TRAIN | flags);
+    ae_tensor *leaf = ae_from_data(g, AE_F32, 2, (int64_t[]){ROWS, IN}, values), *grads[3];
+    leaf = ae_requires_grad(g, leaf);
+    ae_frame f = ae_frame_open(g);
+    ae_tensor *x = ae_affine(g, leaf, 1.5, 0.25);
+    ae_tensor *y = in_one ? ae_act_linear(g, l, act, x) : ae_linear(g, l, ae_activate(g, act, x));
+    ae_tensor *loss = ae_frame_return(f, ae_mean(g, ae_square(g, y), 0, NULL, false));
+    p->held = ae_pool_get_stats(ae_graph_pool(g)).held;
+    assert_int_equal(
+        ae_grad(g, loss, NULL, (ae_tensor *[]){leaf, l->weight, l->bias}, 3, grads, flags ? AE_CREATE_GRAPH : 0), 0);
+    assert_int_equal(ae_read(grads[0], AE_F64, p->x, ROWS * IN), 0);
+    assert_int_equal(ae_read(grads[1], AE_F64, p->weight, OUT * IN), 0);
+    assert_int_equal(ae_read(grads[2], AE_F64, p->bias, OUT), 0);
+}
+
+/* linear(act(x)) keeps x alone, and its gradients are those of the two operations, to the bit. */
+static void test_activation_before(void **state)
+{
+    (void)state;
+    static struct pass one, two, higher;
+    ae_model *m = ae_model_new(1);
+    ae_graph *g = ae_graph_new();
+    struct ae_linear layers[2];
+    ae_linear_init(m, &layers[0], "plain", IN, OUT, ae_init_normal(0.3), true);
+    ae_linear_init_in_out(m, &layers[1], "turned", IN, OUT, ae_init_normal(0.3), true);
+    for (int i = 0; i < 2 * AE_ACT_COUNT; i++) {
+        const struct ae_linear *l = &layers[i % 2];
+        ae_act act = (ae_act)(i / 2);
+        run_pass(g, l, act, true, 0, &one);
+        run_pass(g, l, act, false, 0, &two);
+        run_pass(g, l, act, true, AE_HIGHER_ORDER, &higher);
+        assert_memory_equal(one.x, two.x, sizeof one.x);
+        assert_memory_equal(one.weight, two.weight, sizeof one.weight);
+        assert_memory_equal(one.bias, two.bias, sizeof one.bias);
+        assert_true(largest_difference(one.x, higher.x, ROWS * IN) < 1e-5);
+        assert_true(largest_difference(one.weight, higher.weight, OUT * IN) < 1e-5);
+        bool computed_again = act == AE_ACT_FN_GELU || act == AE_ACT_FN_GELU_NEW || act == AE_ACT_FN_SILU;
+        assert_true(one.held <= two.held - (computed_again ? ROWS * IN * 4 : 0));
+    }
+    ae_graph_begin(g, AE_EVAL);
+    ae_f_act_linear(g, (ae_activation)99, layers[0].weight, layers[0].weight, NULL, false);
+    assert_string_equal(ae_graph_error(g)->message, "act_linear: there is no activation 99");
+    ae_graph_free(g);
+    ae_model_free(m);
+}
+
 static void test_wrong_input(void **state)
 {
     (void)state;
@@ -157,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_torch_init),
         cmocka_unit_test(test_activation_in_one),
+        cmocka_unit_test(test_activation_before),
         cmocka_unit_test(test_wrong_input),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
