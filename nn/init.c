@@ -295,6 +295,20 @@ ae_init ae_init_sinusoidal(int64_t first, bool halves)
     return (ae_init){.fill = fill_sinusoidal, .a = (double)first, .b = halves};
 }
 
+static void fill_sinusoidal_spread(ae_tensor *t, double std, double b, const ae_random_key *key)
+{
+    fill_sinusoidal(t, 0, b, key);
+    float *x = t->data;
+    for (int64_t i = 0; i < ae_numel(t); i++) {
+        x[i] *= (float)(std * M_SQRT2);
+    }
+}
+
+ae_init ae_init_sinusoidal_spread(double std)
+{
+    return (ae_init){.fill = fill_sinusoidal_spread, .a = std, .b = 0};
+}
+
 /* a: the value; b: part + parts / 1024, both small whole numbers. */
 static void fill_part(ae_tensor *t, double a, double b, const ae_random_key *key)
 {

@@ -68,6 +68,10 @@ AE_API ae_init ae_init_skip_thoughts(void);
  * and cosines alternate, or, with halves, all sines come before all cosines (Transformer-XL, XLNet, PEGASUS). */
 AE_API ae_init ae_init_sinusoidal(int64_t first, bool halves);
 
+/* The same from position 0, alternating, times std sqrt(2), which is a root mean square of std: for positions that are
+ * learned beside words of that spread. A shift by one position is then one rotation for all of them from the start. */
+AE_API ae_init ae_init_sinusoidal_spread(double std);
+
 /* Zeros but for part `part` of `parts` equal parts of the first axis, which get value: the forget gate's bias (part 1
  * of 4), the carry gate of a highway layer (part 1 of 2). */
 AE_API ae_init ae_init_part(double value, int part, int parts);

@@ -39,7 +39,7 @@ void ae_bert_init(ae_model *m, struct ae_bert *b, const ae_bert_config *config, 
     b->config = *c;
     ae_embedding_init(m, &b->word, "embeddings.word_embeddings", c->vocab_size, c->hidden_size, init, c->pad_token_id);
     ae_embedding_init(m, &b->position, "embeddings.position_embeddings", c->max_position_embeddings, c->hidden_size,
-                      init, -1);
+                      c->sinusoidal_positions ? ae_init_sinusoidal_spread(c->initializer_range) : init, -1);
     ae_embedding_init(m, &b->token_type, "embeddings.token_type_embeddings", c->type_vocab_size, c->hidden_size, init,
                       -1);
     ae_layer_norm_init(m, &b->embedding_norm, "embeddings.LayerNorm", c->hidden_size, c->layer_norm_eps);

@@ -15,7 +15,9 @@ typedef enum ae_bert_position {
     AE_BERT_RELATIVE_KEY_QUERY /* Huang et al. 2020, arXiv:2009.13658, method 4 */
 } ae_bert_position;
 
-/* Fields of config.json under their own names. */
+/* Fields of config.json under their own names. position_initializer is ours: "normal", as the other weights, or
+ * "sinusoidal", absolute positions that begin as the table of Vaswani et al. 2017 with a root mean square of
+ * initializer_range, and are learned from there. */
 typedef struct ae_bert_config {
     int64_t vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size;
     int64_t max_position_embeddings, type_vocab_size, pad_token_id, num_labels;
@@ -23,9 +25,10 @@ typedef struct ae_bert_config {
     double hidden_dropout_prob, attention_probs_dropout_prob, classifier_dropout;
     double initializer_range, layer_norm_eps;
     ae_bert_position position_embedding_type;
-    bool is_decoder;          /* causal attention */
-    bool add_cross_attention; /* every layer also attends to an encoder's states */
-    bool tie_word_embeddings; /* the masked LM head's decoder is the word table */
+    bool sinusoidal_positions; /* position_initializer, see above */
+    bool is_decoder;           /* causal attention */
+    bool add_cross_attention;  /* every layer also attends to an encoder's states */
+    bool tie_word_embeddings;  /* the masked LM head's decoder is the word table */
     ae_problem problem_type;
 } ae_bert_config;
 

@@ -5,10 +5,10 @@
 
 /* ---- configuration ------------------------------------------------------------------------------------------------- */
 
-static int read_kinds(const ae_json *json, ae_bert_config *c, ae_err *e)
+static int read_positions(const ae_json *json, ae_bert_config *c, ae_err *e)
 {
     const char *position = ae_json_string(json, "position_embedding_type", "absolute", e);
-    const char *act = ae_json_string(json, "hidden_act", "gelu", e);
+    const char *first = ae_json_string(json, "position_initializer", "normal", e);
     if (e->code) {
         return -1;
     }
@@ -24,10 +24,17 @@ static int read_kinds(const ae_json *json, ae_bert_config *c, ae_err *e)
                           "relative_key_query exist",
                           position);
     }
-    if (ae_act_parse(act, &c->hidden_act, e) != 0) {
-        return -1;
+    c->sinusoidal_positions = first && strcmp(first, "sinusoidal") == 0;
+    if (first && !c->sinusoidal_positions && strcmp(first, "normal") != 0) {
+        return ae_err_set(e, AE_E_VALUE, "position_initializer is \"%s\"; normal and sinusoidal exist", first);
     }
     return 0;
+}
+
+static int read_kinds(const ae_json *json, ae_bert_config *c, ae_err *e)
+{
+    const char *act = ae_json_string(json, "hidden_act", "gelu", e);
+    return e->code || read_positions(json, c, e) != 0 ? -1 : ae_act_parse(act, &c->hidden_act, e);
 }
 
 int ae_bert_config_read(const ae_json *json, ae_bert_config *c, ae_err *e)

@@ -146,6 +146,13 @@ static void test_sinusoidal(void **state)
     }
     assert_true(fabs((double)odd[2 * 5 + 2] - sin(2 * pow(10000, -4.0 / 5))) < 1e-6); /* three sines, two cosines */
     assert_true(fabs((double)odd[2 * 5 + 3] - cos(2)) < 1e-6);
+    const float *spread = ae_param(m, "spread", 2, (int64_t[]){5, 6}, ae_init_sinusoidal_spread(0.05))->data;
+    double squares = 0;
+    for (int i = 0; i < 5 * 6; i++) {
+        assert_true(fabs((double)spread[i] - 0.05 * sqrt(2) * (double)a[i]) < 1e-8);
+        squares += (double)spread[i] * (double)spread[i];
+    }
+    assert_true(fabs(sqrt(squares / 30) - 0.05) < 1e-7);
     ae_model_free(m);
 }
 
