@@ -5,6 +5,7 @@
 
 typedef struct norm_attr {
     double eps;
+    bool unbiased; /* layer_norm: UER-py's */
 } norm_attr;
 
 static int norm_shape(ae_call *c)
@@ -43,6 +44,12 @@ static void target_done(const target *t, int64_t i, int64_t n, const float *buff
 
 /* ---- layer_norm ---------------------------------------------------------------------------------------------------- */
 
+static ae_norm_rule rule_of(const ae_call *c)
+{
+    const norm_attr *a = c->attr;
+    return (ae_norm_rule){(float)a->eps, a->unbiased};
+}
+
 static int layer_norm_forward(ae_call *c)
 {
     ae_graph *g = c->graph;
@@ -57,13 +64,14 @@ static int layer_norm_forward(ae_call *c)
         return -1;
     }
     const ae_kernels *k = ae_kernels_get();
-    float *means = mean->data, *rstds = rstd->data, eps = (float)((const norm_attr *)c->attr)->eps;
+    ae_norm_rule rule = rule_of(c);
+    float *means = mean->data, *rstds = rstd->data;
     int64_t n = r.n;
 #pragma omp parallel for schedule(static) if (r.rows * n > 16384)
     for (int part = 0; part < AE_NORM_PARTS; part++) {
         float *wide = ae_norm_buffer(&r, part, 0), *made = ae_norm_buffer(&r, part, 1);
         for (int64_t i = ae_norm_first(&r, part); i < ae_norm_first(&r, part + 1); i++) {
-            k->layer_norm(ae_row_read(x, i, n, wide), gamma, beta, eps, ae_row_place(y, i, n, made), n, means + i,
+            k->layer_norm(ae_row_read(x, i, n, wide), gamma, beta, rule, ae_row_place(y, i, n, made), n, means + i,
                           rstds + i);
             ae_row_written(y, i, n, made);
         }
@@ -84,13 +92,14 @@ static void layer_norm_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     }
     const ae_kernels *k = ae_kernels_get();
     const float *means = c->extra[0]->data, *rstds = c->extra[1]->data;
+    ae_norm_rule rule = rule_of(c);
     int64_t n = r.n;
 #pragma omp parallel for schedule(static) if (r.rows * n > 16384)
     for (int part = 0; part < AE_NORM_PARTS; part++) {
         float *made = ae_norm_buffer(&r, part, 2);
         for (int64_t i = ae_norm_first(&r, part); i < ae_norm_first(&r, part + 1); i++) {
             k->layer_norm_backward(ae_row_read(x, i, n, ae_norm_buffer(&r, part, 0)),
-                                   ae_row_read(dy, i, n, ae_norm_buffer(&r, part, 1)), gamma, means[i], rstds[i],
+                                   ae_row_read(dy, i, n, ae_norm_buffer(&r, part, 1)), gamma, rule, means[i], rstds[i],
                                    target_row(&to, i, n, made), ae_norm_part(r.gamma, part, n),
                                    ae_norm_part(r.beta, part, n), n);
             target_done(&to, i, n, made);
@@ -123,26 +132,33 @@ static int layer_norm_decompose(ae_call *c)
 {
     ae_graph *g = c->graph;
     ae_tensor *x = c->in[0];
+    const norm_attr *a = c->attr;
     ae_tensor *d = ae_sub(g, x, mean_of(g, x));
-    ae_tensor *var = mean_of(g, ae_mul(g, d, d));
-    ae_tensor *rstd = ae_rsqrt(g, ae_add_scalar(g, var, ((const norm_attr *)c->attr)->eps));
-    return decomposed(c, scale_and_shift(g, ae_mul(g, d, rstd), c->in[1], c->in[2]));
+    ae_tensor *y, *var = mean_of(g, ae_mul(g, d, d));
+    if (a->unbiased) {
+        double n = ae_ok(g) ? (double)ae_dim(x, -1) : 2;
+        y = ae_div(g, d, ae_add_scalar(g, ae_sqrt(g, ae_scale(g, var, n > 1 ? n / (n - 1) : 1)), a->eps));
+    } else {
+        y = ae_mul(g, d, ae_rsqrt(g, ae_add_scalar(g, var, a->eps)));
+    }
+    return decomposed(c, scale_and_shift(g, y, c->in[1], c->in[2]));
 }
 
 static void layer_norm_sample(ae_sample *s)
 {
-    static const char *const xs[] = {"3,5", "2,3,4", "3,5", "70,67"};
-    static const char *const ws[] = {"5", "4", NULL, "67"};
+    static const char *const xs[] = {"3,5", "2,3,4", "3,5", "3,5", "70,67", "70,67"};
+    static const char *const ws[] = {"5", "4", NULL, "5", "67", "67"};
     int v = s->variant;
     ae_tensor *x = ae_sample_in(s, xs[v], -2, 2);
     ae_tensor *gamma = ws[v] ? ae_sample_in(s, ws[v], 0.5, 1.5) : NULL;
     ae_tensor *beta = ws[v] && v != 1 ? ae_sample_in(s, ws[v], -1, 1) : NULL;
-    s->out[0] = ae_f_layer_norm(s->graph, x, gamma, beta, 1e-5);
+    s->out[0] = v == 3 || v == 5 ? ae_f_layer_norm_uer(s->graph, x, gamma, beta, 1e-2)
+                                 : ae_f_layer_norm(s->graph, x, gamma, beta, 1e-5);
 }
 
 const ae_op ae_op_layer_norm = {
     .name = "layer_norm",
-    .formula = "gamma (x - mean) / sqrt(var + eps) + beta",
+    .formula = "gamma (x - mean) / sqrt(var + eps) + beta, or / (s + eps) as UER-py",
     .min_in = 3,
     .max_in = 3,
     .n_out = 1,
@@ -154,30 +170,20 @@ const ae_op ae_op_layer_norm = {
     .vjp = layer_norm_vjp,
     .decompose = layer_norm_decompose,
     .sample = layer_norm_sample,
-    .samples = 3,
-    .big_samples = 1,
+    .samples = 4,
+    .big_samples = 2,
 };
 
 ae_tensor *ae_f_layer_norm(ae_graph *g, ae_tensor *x, ae_tensor *gamma, ae_tensor *beta, double eps)
 {
-    norm_attr a = {eps};
+    norm_attr a = {eps, false};
     return ae_apply(g, &ae_op_layer_norm, (ae_tensor *[]){x, gamma, beta}, 3, &a, sizeof a);
 }
 
 ae_tensor *ae_f_layer_norm_uer(ae_graph *g, ae_tensor *x, ae_tensor *gamma, ae_tensor *beta, double eps)
 {
-    if (!ae_ok(g)) {
-        return ae_bad(g);
-    }
-    ae_frame f = ae_frame_open(g);
-    ae_dtype dtype = x ? ae_compute_dtype(g, x->dtype) : AE_F32;
-    x = ae_to_f32(g, x);
-    ae_tensor *d = ae_sub(g, x, mean_of(g, x));
-    int64_t n = ae_ok(g) ? ae_dim(x, -1) : 2;
-    ae_tensor *var = ae_scale(g, ae_sum(g, ae_mul(g, d, d), 1, (int[]){-1}, true), 1.0 / (double)(n > 1 ? n - 1 : 1));
-    ae_tensor *s = ae_sqrt(g, var);
-    ae_tensor *y = scale_and_shift(g, ae_div(g, d, ae_add_scalar(g, s, eps)), gamma, beta);
-    return ae_frame_return(f, ae_ok(g) && y->dtype != dtype ? ae_cast(g, y, dtype) : y);
+    norm_attr a = {eps, true};
+    return ae_apply(g, &ae_op_layer_norm, (ae_tensor *[]){x, gamma, beta}, 3, &a, sizeof a);
 }
 
 /* ---- rms_norm ------------------------------------------------------------------------------------------------------ */
@@ -273,6 +279,6 @@ const ae_op ae_op_rms_norm = {
 
 ae_tensor *ae_f_rms_norm(ae_graph *g, ae_tensor *x, ae_tensor *gamma, double eps)
 {
-    norm_attr a = {eps};
+    norm_attr a = {eps, false};
     return ae_apply(g, &ae_op_rms_norm, (ae_tensor *[]){x, gamma}, 2, &a, sizeof a);
 }

@@ -18,7 +18,12 @@ AE_API ae_tensor *ae_f_layer_norm(ae_graph *g, ae_tensor *x, ae_tensor *gamma, a
 AE_API ae_tensor *ae_f_dropout_add_layer_norm(ae_graph *g, ae_tensor *x, ae_tensor *residual, double p,
                                               ae_tensor *gamma, ae_tensor *beta, double eps);
 
-/* gamma (x - mean) / (s + eps) + beta with s the unbiased standard deviation: UER-py's layer_norm. */
+/* The same with layer_norm_uer below. */
+AE_API ae_tensor *ae_f_dropout_add_layer_norm_uer(ae_graph *g, ae_tensor *x, ae_tensor *residual, double p,
+                                                  ae_tensor *gamma, ae_tensor *beta, double eps);
+
+/* gamma (x - mean) / (s + eps) + beta with s the unbiased standard deviation: UER-py's layer_norm. The gradient of s
+ * counts as 0 in a row whose values are all one. */
 AE_API ae_tensor *ae_f_layer_norm_uer(ae_graph *g, ae_tensor *x, ae_tensor *gamma, ae_tensor *beta, double eps);
 
 /* gamma x / sqrt(mean x^2 + eps); gamma may be NULL. Zhang and Sennrich 2019, arXiv:1910.07467, as T5 uses it. */

@@ -28,9 +28,6 @@ ae_tensor *ae_layer_norm(ae_graph *g, const struct ae_layer_norm *l, ae_tensor *
 
 ae_tensor *ae_residual_norm(ae_graph *g, const struct ae_layer_norm *l, ae_tensor *x, ae_tensor *y, double p)
 {
-    if (!l->uer) {
-        return ae_f_dropout_add_layer_norm(g, y, x, p, l->weight, l->bias, l->eps);
-    }
-    ae_frame f = ae_frame_open(g);
-    return ae_frame_return(f, ae_layer_norm(g, l, ae_add(g, x, ae_dropout(g, y, p))));
+    return l->uer ? ae_f_dropout_add_layer_norm_uer(g, y, x, p, l->weight, l->bias, l->eps)
+                  : ae_f_dropout_add_layer_norm(g, y, x, p, l->weight, l->bias, l->eps);
 }

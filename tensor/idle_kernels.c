@@ -88,18 +88,18 @@ static void cross_entropy_backward(const float *x, float *dx, int64_t n, int64_t
     (void)x, (void)dx, (void)n, (void)target, (void)smoothing, (void)lse, (void)scale;
 }
 
-static void layer_norm(const float *x, const float *gamma, const float *beta, float eps, float *y, int64_t n,
+static void layer_norm(const float *x, const float *gamma, const float *beta, ae_norm_rule rule, float *y, int64_t n,
                        float *mean, float *rstd)
 {
-    (void)x, (void)gamma, (void)beta, (void)eps, (void)y, (void)n;
+    (void)x, (void)gamma, (void)beta, (void)rule, (void)y, (void)n;
     *mean = 0;
     *rstd = 1;
 }
 
-static void layer_norm_backward(const float *x, const float *dy, const float *gamma, float mean, float rstd, float *dx,
-                                float *dgamma, float *dbeta, int64_t n)
+static void layer_norm_backward(const float *x, const float *dy, const float *gamma, ae_norm_rule rule, float mean,
+                                float rstd, float *dx, float *dgamma, float *dbeta, int64_t n)
 {
-    (void)x, (void)dy, (void)gamma, (void)mean, (void)rstd, (void)dx, (void)dgamma, (void)dbeta, (void)n;
+    (void)x, (void)dy, (void)gamma, (void)rule, (void)mean, (void)rstd, (void)dx, (void)dgamma, (void)dbeta, (void)n;
 }
 
 static void rms_norm(const float *x, const float *gamma, float eps, float *y, int64_t n, float *rstd)
@@ -115,10 +115,10 @@ static void rms_norm_backward(const float *x, const float *dy, const float *gamm
 }
 
 static void dropout_add_layer_norm(const float *x, const float *residual, const ae_random_key *key, float p,
-                                   uint64_t first, const float *gamma, const float *beta, float eps, float *s, float *y,
-                                   int64_t n, float *mean, float *rstd)
+                                   uint64_t first, const float *gamma, const float *beta, ae_norm_rule rule, float *s,
+                                   float *y, int64_t n, float *mean, float *rstd)
 {
-    (void)x, (void)residual, (void)key, (void)p, (void)first, (void)gamma, (void)beta, (void)eps, (void)s, (void)y;
+    (void)x, (void)residual, (void)key, (void)p, (void)first, (void)gamma, (void)beta, (void)rule, (void)s, (void)y;
     (void)n;
     *mean = 0;
     *rstd = 1;

@@ -36,6 +36,13 @@ typedef struct ae_adam_rule {
     float grad_scale, l2, step, root_scale, eps, decay_before, decay_after;
 } ae_adam_rule;
 
+/* What a norm divides by: rstd = 1/√(var + eps) of the biased variance, or, unbiased, 1/(s + eps) of the unbiased
+ * deviation s = √(Σ(x − mean)²/(n − 1)), UER-py's. */
+typedef struct ae_norm_rule {
+    float eps;
+    bool unbiased;
+} ae_norm_rule;
+
 /* Constants of one SGD step: g = grad_scale·g + l2·p; buf = first ? g : momentum·buf + (1−dampening)·g;
  * p −= lr·(nesterov ? g + momentum·buf : buf). With buf NULL (momentum 0): p −= lr·g. */
 typedef struct ae_sgd_rule {
@@ -126,13 +133,13 @@ typedef struct ae_kernels {
     /* ---- normalisation, one row ----
      * gamma and beta may be NULL (1 and 0), dgamma and dbeta too (not wanted). */
 
-    /* y = (x − mean)·rstd·gamma + beta, rstd = 1/√(var + eps), biased variance. */
-    void (*layer_norm)(const float *x, const float *gamma, const float *beta, float eps, float *y, int64_t n,
+    /* y = (x − mean)·rstd·gamma + beta, rstd as the rule says. */
+    void (*layer_norm)(const float *x, const float *gamma, const float *beta, ae_norm_rule rule, float *y, int64_t n,
                        float *mean, float *rstd);
 
     /* dx is written; dgamma and dbeta are added to. */
-    void (*layer_norm_backward)(const float *x, const float *dy, const float *gamma, float mean, float rstd, float *dx,
-                                float *dgamma, float *dbeta, int64_t n);
+    void (*layer_norm_backward)(const float *x, const float *dy, const float *gamma, ae_norm_rule rule, float mean,
+                                float rstd, float *dx, float *dgamma, float *dbeta, int64_t n);
 
     /* y = x·rstd·gamma, rstd = 1/√(mean x² + eps). */
     void (*rms_norm)(const float *x, const float *gamma, float eps, float *y, int64_t n, float *rstd);
@@ -142,8 +149,8 @@ typedef struct ae_kernels {
     /* s = residual + dropout(x) is written (it is layer_norm_backward's x), then y = layer_norm(s). `key` NULL means
      * no dropout. */
     void (*dropout_add_layer_norm)(const float *x, const float *residual, const ae_random_key *key, float p,
-                                   uint64_t first, const float *gamma, const float *beta, float eps, float *s, float *y,
-                                   int64_t n, float *mean, float *rstd);
+                                   uint64_t first, const float *gamma, const float *beta, ae_norm_rule rule, float *s,
+                                   float *y, int64_t n, float *mean, float *rstd);
 
     /* ---- dropout ----
      * y = kept ? x/(1−p) : 0; x[0] is element `first` of the dropout that key names. Backward is the same function on

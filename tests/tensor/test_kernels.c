@@ -684,8 +684,16 @@ typedef struct norm_case {
     const float *x, *dy, *gamma, *beta;
     int64_t n;
     double eps;
-    bool centred; /* layer_norm; else rms_norm */
+    bool centred;  /* layer_norm; else rms_norm */
+    bool unbiased; /* UER-py's layer_norm */
 } norm_case;
+
+/* Of the squares' mean. */
+static double plain_rstd(const norm_case *c, double v)
+{
+    double n = (double)c->n;
+    return c->unbiased ? 1 / (sqrt(v * (n > 1 ? n / (n - 1) : 1)) + c->eps) : 1 / sqrt(v + c->eps);
+}
 
 static double factor_at(const float *gamma, int64_t i)
 {
@@ -703,7 +711,7 @@ static void plain_moments(const norm_case *c, double *mean, double *rstd)
         v += ((double)c->x[i] - mu) * ((double)c->x[i] - mu) / (double)c->n;
     }
     *mean = mu;
-    *rstd = 1 / sqrt(v + c->eps);
+    *rstd = plain_rstd(c, v);
 }
 
 static void plain_norm_backward(const norm_case *c, double *dx)
@@ -713,6 +721,8 @@ static void plain_norm_backward(const norm_case *c, double *dx)
     double a_mean = 0;
     double slope = 0;
     plain_moments(c, &mean, &rstd);
+    double s = 1 / rstd - c->eps; /* the unbiased deviation */
+    double bend = !c->unbiased ? 1 : c->n > 1 ? (double)c->n / ((double)(c->n - 1) * s * rstd) : 0;
     for (int64_t i = 0; i < c->n; i++) {
         double a = (double)c->dy[i] * factor_at(c->gamma, i);
         a_mean += c->centred ? a / (double)c->n : 0;
@@ -720,7 +730,7 @@ static void plain_norm_backward(const norm_case *c, double *dx)
     }
     for (int64_t i = 0; i < c->n; i++) {
         double a = (double)c->dy[i] * factor_at(c->gamma, i);
-        dx[i] = rstd * (a - a_mean - ((double)c->x[i] - mean) * rstd * slope);
+        dx[i] = rstd * (a - a_mean - ((double)c->x[i] - mean) * rstd * slope * bend);
     }
 }
 
@@ -734,8 +744,8 @@ static void plain_norm_backward_is_right(void **state)
     fill(x, N, -1, 3);
     fill(dy, N, -1, 1);
     fill(gamma, N, 0.5f, 1.5f);
-    for (int centred = 0; centred < 2; centred++) {
-        norm_case c = {x, dy, gamma, NULL, N, 1e-3, centred};
+    for (int rule = 0; rule < 3; rule++) {
+        norm_case c = {x, dy, gamma, NULL, N, 1e-3, rule > 0, rule > 1};
         plain_norm_backward(&c, dx);
         for (int j = 0; j < N; j++) {
             double loss[2];
@@ -769,9 +779,10 @@ static void check_norm(const norm_case *c)
     float mean_got = 0;
     float rstd_got = 0;
     float *y = result();
+    ae_norm_rule rule = {(float)c->eps, c->unbiased};
     plain_moments(c, &mean, &rstd);
     if (c->centred) {
-        k->layer_norm(c->x, c->gamma, c->beta, (float)c->eps, y, n, &mean_got, &rstd_got);
+        k->layer_norm(c->x, c->gamma, c->beta, rule, y, n, &mean_got, &rstd_got);
     } else {
         k->rms_norm(c->x, c->gamma, (float)c->eps, y, n, &rstd_got);
     }
@@ -788,7 +799,7 @@ static void check_norm(const norm_case *c)
     float *dx = result();
     bool wanted = c->gamma != NULL;
     if (c->centred) {
-        k->layer_norm_backward(c->x, c->dy, c->gamma, mean_got, rstd_got, dx, wanted ? dgamma : NULL,
+        k->layer_norm_backward(c->x, c->dy, c->gamma, rule, mean_got, rstd_got, dx, wanted ? dgamma : NULL,
                                wanted ? dbeta : NULL, n);
     } else {
         k->rms_norm_backward(c->x, c->dy, c->gamma, rstd_got, dx, wanted ? dgamma : NULL, n);
@@ -814,8 +825,8 @@ static void norms(void)
         fill(dy, n, -1, 1);
         fill(gamma, n, 0.5f, 1.5f);
         fill(beta, n, -1, 1);
-        for (int c = 0; c < 8; c++) {
-            norm_case one = {x, dy, c & 1 ? gamma : NULL, c & 2 ? beta : NULL, n, 1e-2, c & 4};
+        for (int c = 0; c < 12; c++) {
+            norm_case one = {x, dy, c & 1 ? gamma : NULL, c & 2 ? beta : NULL, n, 1e-2, c >= 4, c >= 8};
             check_norm(&one);
         }
     }
@@ -831,7 +842,7 @@ static void norm_far_from_zero(void)
     for (int i = 0; i < 256; i++) {
         x[i] = 10000.0f + (float)(i % 2);
     }
-    k->layer_norm(x, NULL, NULL, 0, y, 256, &mean, &rstd);
+    k->layer_norm(x, NULL, NULL, (ae_norm_rule){0, false}, y, 256, &mean, &rstd);
     check_near(mean, 10000.5, 1e-3, "mean", 0);
     check_near(rstd, 2, 1e-2, "rstd", 0);
     check_near(y[1], 1, 1e-2, "layer_norm", 1);
@@ -847,6 +858,7 @@ static void dropout(void)
     const float ps[] = {0, 0.1f, 0.5f, 1};
     for (int i = 0; i < SIZES; i++) {
         int64_t n = size_at(i);
+        const ae_norm_rule rule = {1e-5f, i % 2 != 0};
         uint64_t first = (UINT64_C(1) << 34) - 130 + (uint64_t)i; /* every remainder; some cross a carry */
         fill(x, n, 1, 2);
         fill(residual, n, -1, 1);
@@ -866,14 +878,14 @@ static void dropout(void)
             }
             float mean[2];
             float rstd[2];
-            k->dropout_add_layer_norm(x, residual, &key, ps[c], first, gamma, beta, 1e-5f, s, normed, n, mean, rstd);
+            k->dropout_add_layer_norm(x, residual, &key, ps[c], first, gamma, beta, rule, s, normed, n, mean, rstd);
             for (int64_t j = 0; j < n; j++) {
                 check_near(s[j], (double)residual[j] + (double)y[j], 5e-7, "dropout_add_layer_norm sum", j);
             }
-            k->layer_norm(s, gamma, beta, 1e-5f, want, n, mean + 1, rstd + 1);
+            k->layer_norm(s, gamma, beta, rule, want, n, mean + 1, rstd + 1);
             assert_memory_equal(normed, want, (size_t)n * sizeof *want);
             assert_true(mean[0] == mean[1] && rstd[0] == rstd[1]);
-            k->dropout_add_layer_norm(x, residual, NULL, 0, 0, gamma, beta, 1e-5f, s, normed, n, mean, rstd);
+            k->dropout_add_layer_norm(x, residual, NULL, 0, 0, gamma, beta, rule, s, normed, n, mean, rstd);
             for (int64_t j = 0; j < n; j++) {
                 assert_true(s[j] == x[j] + residual[j]);
             }
