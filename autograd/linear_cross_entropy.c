@@ -128,6 +128,18 @@ static int infer_logits(const block_run *b, int64_t from, int64_t n)
     return status;
 }
 
+/* Inference in bf16 reads the rounded copy that the parameter keeps. */
+static int make_weight(block_run *b)
+{
+    ae_call *c = b->call;
+    const ae_tensor *kept = ae_linear_weight(c, false); /* (features,classes), a view of (classes,features) */
+    if (ae_ok(c->graph) && kept->dtype == AE_BF16) {
+        b->weight = (ae_weight){.data = kept->data, .dtype = AE_BF16, .out = b->classes, .in = b->features};
+        return 0;
+    }
+    return ae_weight_make(&b->weight, c->graph, c->in[WEIGHT], b->many, false);
+}
+
 static int block_logits(block_run *b, int64_t from, int64_t n)
 {
     ae_call *c = b->call;
@@ -135,7 +147,7 @@ static int block_logits(block_run *b, int64_t from, int64_t n)
     if (status <= 0) {
         return status;
     }
-    if (!b->weight.data && ae_weight_make(&b->weight, c->graph, c->in[WEIGHT], b->many, false) != 0) {
+    if (!b->weight.data && make_weight(b) != 0) {
         return -1;
     }
     const float *x = b->x->data;

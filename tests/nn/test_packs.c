@@ -311,6 +311,12 @@ static void losses_are_those_of_the_logits(void **state)
     loss_over(&l, w, b, 100, AE_I8, false);
     assert_true(ae_model_pack_bytes(l.m) > 0);
     assert_int_equal(ae_graph_weight_bytes(l.g), (int64_t)OUT * (IN + 4));
+    ae_model_drop_packs(l.m);
+    const double once = loss_over(&l, w, b, 100, AE_BF16, false);
+    const int64_t copies = ae_model_pack_bytes(l.m); /* many rows too read the copy that is kept */
+    assert_true(copies >= 2 * OUT * IN);
+    assert_true(loss_over(&l, w, b, 100, AE_BF16, false) == once);
+    assert_int_equal(ae_model_pack_bytes(l.m), copies);
     drop(&l);
 }
 
