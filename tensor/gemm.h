@@ -87,8 +87,10 @@ AE_API ae_gemm ae_gemm_dense(ae_dtype dtype, int64_t m, int64_t n, int64_t k, co
 /* Computes p on the fastest path that fits: oneDNN for f32, bf16 and i8 products worth its call, the plain twin for
  * f64, empty extents, tiny products, and whatever oneDNN does not implement on this processor (bf16 there is widened
  * to f32 first). Same machine, threads and library: the same bits. May be called from several threads at once.
- * Returns 0, or -1: AE_E_DTYPE, AE_E_SHAPE (negative extents or strides that do not fit), AE_E_VALUE (NULL operands,
- * an unknown activation), AE_E_MEMORY. */
+ * A program's own signal handlers must not run on the stack of a thread that computes: oneDNN's kernels lend its stack
+ * pointer to their operands. Block the signal on such threads (apps/stop_signal.c does), or give the handler
+ * SA_ONSTACK. Returns 0, or -1: AE_E_DTYPE, AE_E_SHAPE (negative extents or strides that do not fit), AE_E_VALUE (NULL
+ * operands, an unknown activation), AE_E_MEMORY. */
 AE_API int ae_gemm_run(const ae_gemm *p, ae_err *e);
 
 /* The same product in portable C, on every dtype; same errors. A pack is read back. */
