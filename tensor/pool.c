@@ -17,8 +17,10 @@
 
 enum {
     ALIGNMENT = 64,
+    PAGE = 64 << 10, /* a multiple of every system's */
     HUGE_PAGE = 2 << 20,
-    STEPS = 8, /* classes between two powers of two: at most 1/8 of a block is wasted */
+    SPARE = 128 << 20, /* bytes waiting that are never too many */
+    STEPS = 8,         /* classes between two powers of two: at most 1/8 of a block is wasted */
     CLASSES = 64 * STEPS,
     BORROW_FROM = 64 << 10,
     ROWS = 512 /* of an account; what comes later is counted in the last one */
@@ -52,6 +54,8 @@ struct ae_pool {
     ae_storage *waiting[CLASSES];
     ae_pool_stats stats;
     int64_t storages; /* alive */
+    int64_t alive;    /* their blocks' bytes */
+    int64_t most;     /* the largest `alive` there ever was */
     bool closed;
 };
 
@@ -67,20 +71,44 @@ static int size_class(size_t bytes, size_t *capacity)
     return power * STEPS + (int)k;
 }
 
-static void *system_block(size_t capacity)
+static size_t mapped_size(size_t capacity)
 {
-    size_t align = capacity >= HUGE_PAGE ? HUGE_PAGE : ALIGNMENT;
-    size_t rounded = (capacity + align - 1) / align * align;
-    if (rounded < capacity) {
+    return (capacity + PAGE - 1) / PAGE * PAGE;
+}
+
+/* Large blocks are mapped for themselves, so that freeing one gives its pages back, and begin at a large page: those
+ * save a third of a matmul's misses. Only whole large pages are asked for: a tail that fills one in part would occupy
+ * all of it, for weights of 768 x 768 1.75 MiB each. A refusal does no harm. */
+static void *map_block(size_t capacity)
+{
+    size_t size = mapped_size(capacity), room = size + HUGE_PAGE;
+    char *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
         return NULL;
     }
-    void *p = aligned_alloc(align, rounded);
-#ifdef MADV_HUGEPAGE
-    if (p && align == HUGE_PAGE) {
-        madvise(p, rounded, MADV_HUGEPAGE); /* large pages save a third of a matmul's misses; refusal does no harm */
+    size_t head = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+    if (head > 0) {
+        munmap(p, head);
     }
+    munmap(p + head + size, room - head - size);
+#ifdef MADV_HUGEPAGE
+    madvise(p + head, capacity / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 #endif
-    return p;
+    return p + head;
+}
+
+static void *system_block(size_t capacity)
+{
+    return capacity >= HUGE_PAGE ? map_block(capacity) : aligned_alloc(ALIGNMENT, capacity);
+}
+
+static void release_block(void *data, size_t capacity)
+{
+    if (capacity >= HUGE_PAGE) {
+        munmap(data, mapped_size(capacity));
+    } else {
+        free(data);
+    }
 }
 
 ae_pool *ae_pool_new(void)
@@ -93,15 +121,16 @@ ae_pool *ae_pool_new(void)
     return pool;
 }
 
-static void release_waiting(ae_pool *pool)
+/* Gives waiting blocks back, large ones first, until no more than `most` bytes are reserved. */
+static void release_waiting(ae_pool *pool, int64_t most)
 {
-    for (int i = 0; i < CLASSES; i++) {
-        while (pool->waiting[i]) {
+    for (int i = CLASSES - 1; i >= 0 && pool->stats.reserved > most; i--) {
+        while (pool->waiting[i] && pool->stats.reserved > most) {
             ae_storage *s = pool->waiting[i];
             pool->waiting[i] = s->next;
             pool->stats.reserved -= (int64_t)s->capacity;
             UNPOISON(s->data, s->capacity);
-            free(s->data);
+            release_block(s->data, s->capacity);
             free(s);
         }
     }
@@ -109,7 +138,7 @@ static void release_waiting(ae_pool *pool)
 
 static void destroy(ae_pool *pool)
 {
-    release_waiting(pool);
+    release_waiting(pool, 0);
     pthread_mutex_destroy(&pool->lock);
     free(pool->account);
     free(pool);
@@ -124,7 +153,7 @@ void ae_pool_free(ae_pool *pool)
     pool->closed = true;
     bool last = pool->storages == 0;
     if (!last) {
-        release_waiting(pool);
+        release_waiting(pool, 0);
     }
     pthread_mutex_unlock(&pool->lock);
     if (last) {
@@ -151,7 +180,7 @@ void ae_pool_reset_peak(ae_pool *pool)
 void ae_pool_trim(ae_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    release_waiting(pool);
+    release_waiting(pool, 0);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -291,9 +320,12 @@ static ae_storage *take_block(ae_pool *pool, int class, size_t capacity)
     if (s) {
         return s;
     }
+    /* Blocks that wait while none fits: what they hold beyond a sixteenth of the most that was ever alive goes. */
+    int64_t spare = pool->most / 16 > SPARE ? pool->most / 16 : SPARE;
+    release_waiting(pool, pool->most + spare - (int64_t)capacity);
     s = fresh_storage(capacity);
     if (!s && pool->stats.reserved > pool->stats.held) {
-        release_waiting(pool);
+        release_waiting(pool, 0);
         s = fresh_storage(capacity);
     }
     if (s) {
@@ -319,6 +351,8 @@ ae_storage *ae_storage_new(ae_pool *pool, size_t bytes)
         if (s) {
             s->bytes = bytes;
             pool->storages++;
+            pool->alive += (int64_t)s->capacity;
+            pool->most = pool->alive > pool->most ? pool->alive : pool->most;
             pool->stats.held += (int64_t)bytes;
             pool->stats.made += (int64_t)bytes;
             if (pool->stats.held > pool->stats.peak) {
@@ -365,6 +399,7 @@ static void give_back(ae_pool *pool, ae_storage *s)
     leave(pool, s);
     pool->stats.held -= (int64_t)s->bytes;
     pool->storages--;
+    pool->alive -= (int64_t)s->capacity;
     s->next = pool->waiting[s->size_class];
     pool->waiting[s->size_class] = s;
 #ifndef NDEBUG
@@ -392,7 +427,7 @@ void ae_storage_drop(ae_storage *s)
             s->release(s->arg);
         }
     } else {
-        free(s->data);
+        release_block(s->data, s->capacity);
     }
     free(s);
 }

@@ -58,6 +58,33 @@ static void changing_lengths_share_blocks(void **state)
     ae_pool_free(pool);
 }
 
+/* Blocks that wait while none of them fits are not hoarded: beyond a spare of 128 MiB they go back to the system. */
+static void what_does_not_fit_is_given_back(void **state)
+{
+    (void)state;
+    enum { MANY = 64 };
+    const size_t small = (size_t)8 << 20, large = MANY * small;
+    const int64_t spare = (int64_t)128 << 20;
+    ae_storage *held[MANY];
+    ae_pool *pool = ae_pool_new();
+    for (int i = 0; i < MANY; i++) {
+        held[i] = ae_storage_new(pool, small);
+        assert_non_null(held[i]);
+    }
+    for (int i = 0; i < MANY; i++) {
+        ae_storage_drop(held[i]);
+    }
+    assert_int_equal(ae_pool_get_stats(pool).reserved, (int64_t)large);
+    ae_storage *one = ae_storage_new(pool, large);
+    assert_non_null(one);
+    assert_int_equal(ae_pool_get_stats(pool).reserved, (int64_t)large + spare);
+    ((char *)ae_storage_data(one))[large - 1] = 1;
+    ae_storage_drop(one);
+    ae_pool_trim(pool);
+    assert_int_equal(ae_pool_get_stats(pool).reserved, 0);
+    ae_pool_free(pool);
+}
+
 /* A large block is not spent on a small want. */
 static void small_wants_get_small_blocks(void **state)
 {
@@ -128,9 +155,8 @@ static void an_account_says_what_the_peak_was_made_of(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equal_steps_ask_the_system_once),
-        cmocka_unit_test(changing_lengths_share_blocks),
-        cmocka_unit_test(small_wants_get_small_blocks),
+        cmocka_unit_test(equal_steps_ask_the_system_once),           cmocka_unit_test(changing_lengths_share_blocks),
+        cmocka_unit_test(what_does_not_fit_is_given_back),           cmocka_unit_test(small_wants_get_small_blocks),
         cmocka_unit_test(an_account_says_what_the_peak_was_made_of),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
