@@ -258,6 +258,28 @@ static void test_finetune_other_families(void **state)
         run("finetune --init @p.h5 --train @train.tsv --steps 3 --batch 4 --seq 16 --progress none -o @q.h5"), 0);
 }
 
+/* Texts as they come, of 1 to 120 words, in packed batches of 32 with evaluations between steps: the blocks that are
+ * lent, given back and grown have every size, and the same run gives the same file. */
+static void test_lengths(void **state)
+{
+    (void)state;
+    const char *line = "finetune --model bert-tiny --set hidden_size=64 --set num_attention_heads=2 --set "
+                       "intermediate_size=256 --set initializer_range=0.1 --tokenizer @tok.json --train @ragged.tsv "
+                       "--valid @ragged.tsv --steps 30 --eval-every 6 --batch 32 --seq 128 --lr 3e-3 --progress none";
+    char text[512];
+    snprintf(text, sizeof text, "%s -o @v.h5 --json", line);
+    assert_int_equal(run(text), 0);
+    says("ragged.tsv: 400 examples, 63.1 tokens each, 0 cut at 128");
+    ae_err e = {0};
+    ae_json *j = ae_json_parse(out_text, strlen(out_text), &e);
+    assert_non_null(j);
+    assert_true(ae_json_double(j, "best", 0, NULL) > 0.9);
+    ae_json_free(j);
+    snprintf(text, sizeof text, "%s -o @w.h5", line);
+    assert_int_equal(run(text), 0);
+    assert_same_file("v.h5", "w.h5");
+}
+
 /* Weights have the positions that they have: the recipe's length gives way, a length that was asked for does not. */
 static void test_positions(void **state)
 {
@@ -321,6 +343,16 @@ static int make_files(void **state)
     write_file("pairs.tsv",
                "label\ttext_a\ttext_b\n0\tthe fox\tthe hen\n1\tthe dog\tthe dog\n0\tthe owl\tthe fox\n1\tthe "
                "hen\tthe hen\n");
+    f = fopen(path_of("ragged.tsv"), "w");
+    fputs("label\ttext_a\n", f);
+    for (int i = 0; i < 400; i++) { /* a row says the verb of its label again and again */
+        fprintf(f, "%s\tthe", i % 3 ? "yes" : "no");
+        for (int w = i * 37 % 120; w > 0; w--) {
+            fprintf(f, " %s", w % 4 ? "fox" : i % 3 ? "sees" : "fears");
+        }
+        fputs(i % 3 ? " sees\n" : " fears\n", f);
+    }
+    fclose(f);
     return run("tokenizer train --kind bert --vocab-size 60 --corpus @corpus.txt -o @tok.json") ||
            run("tokenizer train --kind bert --vocab-size 40 --corpus @corpus.txt -o @other.json");
 }
@@ -338,10 +370,11 @@ static int drop_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pretrain),      cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_recomputation), cmocka_unit_test(test_pretrain_refuses),
-        cmocka_unit_test(test_finetune),      cmocka_unit_test(test_finetune_other_families),
-        cmocka_unit_test(test_positions),     cmocka_unit_test(test_finetune_refuses),
+        cmocka_unit_test(test_pretrain),         cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_recomputation),    cmocka_unit_test(test_pretrain_refuses),
+        cmocka_unit_test(test_finetune),         cmocka_unit_test(test_finetune_other_families),
+        cmocka_unit_test(test_lengths),          cmocka_unit_test(test_positions),
+        cmocka_unit_test(test_finetune_refuses),
     };
     return cmocka_run_group_tests(tests, make_files, drop_files);
 }
