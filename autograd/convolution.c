@@ -177,7 +177,7 @@ static int group_backward(ae_call *c, const conv_shape *s, int64_t group, const 
             return -1;
         }
         gather_columns(s, x->data, group, columns);
-        if (ae_weight_gradient(g, rows, dy, out, out, columns, wide, dw, false) != 0) {
+        if (ae_weight_gradient(g, rows, dy, AE_F32, out, out, columns, wide, dw, false) != 0) {
             return -1;
         }
         weight_from_columns(s, dw, group, gin[WEIGHT]->data);
@@ -186,7 +186,7 @@ static int group_backward(ae_call *c, const conv_shape *s, int64_t group, const 
         ae_weight w = {0};
         ae_tensor *kernel = weight_to_columns(c, s, group);
         if (!ae_ok(g) || ae_weight_make(&w, g, kernel, 0, true) != 0 ||
-            ae_weight_backward(g, &w, rows, dy, columns, false) != 0) {
+            ae_weight_backward(g, &w, rows, dy, AE_F32, columns, false) != 0) {
             return -1;
         }
         scatter_columns(s, columns, group, gin[X]->data);

@@ -47,8 +47,9 @@ AE_API void ae_graph_random(ae_graph *g, uint64_t seed, uint64_t step, uint32_t 
  *
  * AE_BF16: linear and the norms give bf16 whatever they are given, and with them attention and what is computed element
  * by element; so that is what the tape holds. matmul, convolution and recurrent operations multiply bf16 and give the
- * dtype that they are given. Sums, means, softmax and losses are computed in f32. Where bf16 meets f32, as in a
- * residual stream that begins with embeddings, the result is f32.
+ * dtype that they are given; gates and cells of recurrent ones are kept for backward in bf16. Sums, means, softmax and
+ * losses are computed in f32. Where bf16 meets f32, as in a residual stream that begins with embeddings, the result is
+ * f32.
  *
  * AE_I8: linear layers whose weight is a parameter of at least 64 x 64 multiply i8, summed in i32, and all else
  * computes in f32. i8 has no gradients: ae_graph_begin with AE_GRAD is then an error.

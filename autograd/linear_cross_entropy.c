@@ -162,10 +162,11 @@ static int run_block(block_run *b, int64_t from, int64_t n)
         return -1;
     }
     block_losses(b, from, n);
-    if (b->dx && ae_weight_backward(g, &b->weight, n, b->logits, b->dx + from * b->features, false) != 0) {
+    if (b->dx && ae_weight_backward(g, &b->weight, n, b->logits, AE_F32, b->dx + from * b->features, false) != 0) {
         return -1;
     }
-    if (b->dw && ae_weight_gradient(g, n, b->logits, b->classes, b->classes, x, b->features, b->dw, from > 0) != 0) {
+    if (b->dw &&
+        ae_weight_gradient(g, n, b->logits, AE_F32, b->classes, b->classes, x, b->features, b->dw, from > 0) != 0) {
         return -1;
     }
     if (b->db) {

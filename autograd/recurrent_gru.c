@@ -1,3 +1,4 @@
+#include "autograd/compute_type.h"
 #include "autograd/ops.h"
 #include "autograd/recurrent_steps.h"
 #include "tensor/kernels.h"
@@ -33,10 +34,10 @@ typedef struct gru_layer {
     ae_graph *graph;
     ae_steps s;
     int64_t hidden;
-    float *act;  /* (total,3H) */
-    float *hg_n; /* (total,H) */
-    float *h;    /* (total,H) */
-    float *h0;   /* (B,H) sorted */
+    ae_step_rows act;  /* (total,3H) */
+    ae_step_rows hg_n; /* (total,H) */
+    float *h;          /* (total,H) */
+    float *h0;         /* (B,H) sorted */
 } gru_layer;
 
 static const float *state_before(const gru_layer *l, int64_t t)
@@ -52,13 +53,13 @@ static int gru_begin(ae_call *c, gru_layer *l)
     if (ae_steps_make(&l->s, c->graph, c->in[REC_X], c->in[LENGTHS], o->reverse) != 0) {
         return -1;
     }
-    ae_tensor *act = ae_call_extra(c, ACT, AE_F32, 2, (int64_t[]){l->s.total, 3 * l->hidden});
+    ae_dtype kept = ae_compute_dtype(c->graph, AE_F32);
+    ae_tensor *act = ae_call_extra(c, ACT, kept, 2, (int64_t[]){l->s.total, 3 * l->hidden});
     l->h = ae_steps_matrix(&l->s, l->s.total, l->hidden);
     l->h0 = ae_steps_matrix(&l->s, l->s.batch, l->hidden);
-    if (!ae_ok(c->graph)) {
+    if (!ae_ok(c->graph) || ae_step_rows_make(&l->act, &l->s, 3 * l->hidden, act) != 0) {
         return -1;
     }
-    l->act = act->data;
     ae_steps_sort(&l->s, c->in[H0], l->hidden, l->h0);
     return 0;
 }
@@ -81,13 +82,16 @@ static void gru_cells(const gru_layer *l, int64_t t, const float *hg)
     const ae_kernels *k = ae_kernels_get();
     const int64_t n = l->hidden, rows = l->s.count[t], first = l->s.first[t];
     const float *before = state_before(l, t);
+    float *acts = ae_step_rows_read(&l->act, t), *hg_n = ae_step_rows_place(&l->hg_n, t);
 #pragma omp parallel for schedule(static) if (rows * n > 4096)
     for (int64_t j = 0; j < rows; j++) {
         ae_threads_prepare();
-        float *act = l->act + (first + j) * 3 * n;
+        float *act = acts + j * 3 * n;
         k->gru(act, hg + j * 3 * n, before + j * n, act, l->h + (first + j) * n, n);
-        memcpy(l->hg_n + (first + j) * n, hg + j * 3 * n + 2 * n, (size_t)n * sizeof(float));
+        memcpy(hg_n + j * n, hg + j * 3 * n + 2 * n, (size_t)n * sizeof(float));
     }
+    ae_step_rows_written(&l->act, t);
+    ae_step_rows_written(&l->hg_n, t);
 }
 
 static int gru_forward(ae_call *c)
@@ -100,12 +104,12 @@ static int gru_forward(ae_call *c)
         return -1;
     }
     ae_graph *g = c->graph;
-    ae_tensor *hg_n = ae_call_extra(c, HG_N, AE_F32, 2, (int64_t[]){l.s.total, l.hidden});
+    ae_tensor *hg_n = ae_call_extra(c, HG_N, l.act.t->dtype, 2, (int64_t[]){l.s.total, l.hidden});
     float *hg = ae_steps_matrix(&l.s, l.s.batch, 3 * l.hidden);
-    if (!hg || ae_recurrent_inputs(c, &l.s, l.act, ae_bias_sum(g, c->in[REC_B_IH], NULL)) != 0) {
+    if (!hg || ae_step_rows_make(&l.hg_n, &l.s, l.hidden, hg_n) != 0 ||
+        ae_recurrent_inputs(c, &l.s, l.act.t, ae_bias_sum(g, c->in[REC_B_IH], NULL)) != 0) {
         return -1;
     }
-    l.hg_n = hg_n->data;
     ae_weight hh;
     const float *bias = ae_bias_sum(g, c->in[REC_B_HH], NULL);
     int status = ae_weight_make(&hh, g, c->in[REC_W_HH], pack_rows(&l.s), false);
@@ -124,24 +128,26 @@ static int gru_forward(ae_call *c)
 
 typedef struct gru_gradient {
     ae_recurrent_backward b;
-    float *dxg;  /* (total,3H) of the input's pre-activations */
-    float *dhg;  /* (total,3H) of the state's; torch's form only */
-    float *part; /* (B,H) */
+    ae_step_rows dxg; /* (total,3H) of the input's pre-activations */
+    ae_step_rows dhg; /* (total,3H) of the state's; torch's form only */
+    float *part;      /* (B,H) */
 } gru_gradient;
 
 static void gru_cells_backward(const gru_layer *l, const gru_gradient *d, int64_t t)
 {
     const ae_kernels *k = ae_kernels_get();
-    const int64_t n = l->hidden, rows = l->s.count[t], first = l->s.first[t];
+    const int64_t n = l->hidden, rows = l->s.count[t];
     const float *before = state_before(l, t);
+    const float *act = ae_step_rows_read(&l->act, t), *hg_n = ae_step_rows_read(&l->hg_n, t);
+    float *dxg = ae_step_rows_place(&d->dxg, t), *dhg = ae_step_rows_place(&d->dhg, t);
 #pragma omp parallel for schedule(static) if (rows * n > 4096)
     for (int64_t j = 0; j < rows; j++) {
         ae_threads_prepare();
-        const int64_t at = first + j;
         float *dh = d->b.dh + j * n;
-        k->gru_backward(l->act + at * 3 * n, l->hg_n + at * n, before + j * n, dh, d->dxg + at * 3 * n,
-                        d->dhg + at * 3 * n, dh, n);
+        k->gru_backward(act + j * 3 * n, hg_n + j * n, before + j * n, dh, dxg + j * 3 * n, dhg + j * 3 * n, dh, n);
     }
+    ae_step_rows_written(&d->dxg, t);
+    ae_step_rows_written(&d->dhg, t);
 }
 
 /* The layer as the vjp sees it. */
@@ -153,11 +159,12 @@ static int gru_back_begin(ae_call *c, gru_layer *l, gru_gradient *d, ae_tensor *
         ae_recurrent_backward_begin(c, &l->s, H0, gout, &d->b) != 0) {
         return -1;
     }
-    l->act = c->extra[ACT]->data;
-    l->hg_n = c->extra[HG_N] ? c->extra[HG_N]->data : NULL;
     l->h = d->b.h;
     l->h0 = d->b.h0;
-    d->dxg = ae_steps_matrix(&l->s, l->s.total, 3 * l->hidden);
+    if (ae_step_rows_make(&l->act, &l->s, 3 * l->hidden, c->extra[ACT]) != 0 ||
+        ae_step_rows_make(&d->dxg, &l->s, 3 * l->hidden, NULL) != 0) {
+        return -1;
+    }
     d->part = ae_steps_matrix(&l->s, l->s.batch, 3 * l->hidden);
     return ae_ok(c->graph) ? 0 : -1;
 }
@@ -167,22 +174,23 @@ static void gru_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     gru_layer l;
     gru_gradient d;
     ae_weight hh;
-    if (gru_back_begin(c, &l, &d, gout) != 0) {
+    const int64_t n = c->in[REC_W_HH]->shape[1];
+    if (gru_back_begin(c, &l, &d, gout) != 0 || ae_step_rows_make(&l.hg_n, &l.s, n, c->extra[HG_N]) != 0 ||
+        ae_step_rows_make(&d.dhg, &l.s, 3 * n, NULL) != 0) {
         return;
     }
-    const int64_t n = l.hidden;
-    d.dhg = ae_steps_matrix(&l.s, l.s.total, 3 * n);
     int status = ae_weight_make(&hh, c->graph, c->in[REC_W_HH], pack_rows(&l.s), true);
     for (int64_t t = l.s.steps - 1; t >= 0 && status == 0; t--) {
         ae_steps_add(&l.s, t, d.b.dy, n, d.b.dh);
         gru_cells_backward(&l, &d, t);
         if (t || (c->in[H0] && c->need[H0])) {
-            status = ae_weight_backward(c->graph, &hh, l.s.count[t], d.dhg + l.s.first[t] * 3 * n, d.b.dh, true);
+            const float *dhg = ae_step_rows_place(&d.dhg, t);
+            status = ae_weight_backward(c->graph, &hh, l.s.count[t], dhg, AE_F32, d.b.dh, true);
         }
     }
     ae_weight_free(&hh);
     if (status == 0) {
-        ae_recurrent_gradients(c, &l.s, d.dxg, d.dhg, d.b.previous, gin);
+        ae_recurrent_gradients(c, &l.s, d.dxg.t, d.dhg.t, d.b.previous, gin);
         ae_recurrent_state_gradient(c, &l.s, H0, d.b.dh, gin);
     }
 }
@@ -203,29 +211,33 @@ static int weight_part(ae_call *c, ae_weight *w, int64_t from, int64_t to, int64
 static void reset_cells(const gru_layer *l, int64_t t, float *gates, float *rh)
 {
     const ae_kernels *k = ae_kernels_get();
-    const int64_t n = l->hidden, rows = l->s.count[t], first = l->s.first[t];
+    const int64_t n = l->hidden, rows = l->s.count[t];
     const float *before = state_before(l, t);
+    float *acts = ae_step_rows_read(&l->act, t);
 #pragma omp parallel for schedule(static) if (rows * n > 4096)
     for (int64_t j = 0; j < rows; j++) {
         ae_threads_prepare();
-        float *act = l->act + (first + j) * 3 * n;
+        float *act = acts + j * 3 * n;
         k->add(act, gates + j * 2 * n, act, 2 * n);
         k->gru_reset(act, before + j * n, act, rh + j * n, n);
     }
 }
 
+/* Goes on where reset_cells has left act. */
 static void output_cells(const gru_layer *l, int64_t t, const float *candidate)
 {
     const ae_kernels *k = ae_kernels_get();
     const int64_t n = l->hidden, rows = l->s.count[t], first = l->s.first[t];
     const float *before = state_before(l, t);
+    float *acts = ae_step_rows_place(&l->act, t);
 #pragma omp parallel for schedule(static) if (rows * n > 4096)
     for (int64_t j = 0; j < rows; j++) {
         ae_threads_prepare();
-        float *act = l->act + (first + j) * 3 * n;
+        float *act = acts + j * 3 * n;
         k->add(act + 2 * n, candidate + j * n, act + 2 * n, n);
         k->gru_output(act + 2 * n, act + n, before + j * n, act + 2 * n, l->h + (first + j) * n, n);
     }
+    ae_step_rows_written(&l->act, t);
 }
 
 static int gru_reset_before_forward(ae_call *c)
@@ -242,7 +254,7 @@ static int gru_reset_before_forward(ae_call *c)
     float *gates = ae_steps_matrix(&l.s, l.s.batch, 2 * n), *rh = ae_steps_matrix(&l.s, l.s.batch, n);
     const float *bias = ae_bias_sum(g, c->in[REC_B_IH], c->in[REC_B_HH]);
     ae_weight rz = {0}, cand = {0};
-    int status = ae_recurrent_inputs(c, &l.s, l.act, bias);
+    int status = ae_recurrent_inputs(c, &l.s, l.act.t, bias);
     if (status == 0 && weight_part(c, &rz, 0, 2 * n, pack_rows(&l.s), false) == 0) {
         status = weight_part(c, &cand, 2 * n, 3 * n, pack_rows(&l.s), false);
     }
@@ -264,31 +276,35 @@ static int gru_reset_before_forward(ae_call *c)
 static void output_cells_backward(const gru_layer *l, const gru_gradient *d, int64_t t)
 {
     const ae_kernels *k = ae_kernels_get();
-    const int64_t n = l->hidden, rows = l->s.count[t], first = l->s.first[t];
-    const float *before = state_before(l, t);
+    const int64_t n = l->hidden, rows = l->s.count[t];
+    const float *before = state_before(l, t), *acts = ae_step_rows_read(&l->act, t);
+    float *dxg = ae_step_rows_place(&d->dxg, t);
 #pragma omp parallel for schedule(static) if (rows * n > 4096)
     for (int64_t j = 0; j < rows; j++) {
         ae_threads_prepare();
-        const float *act = l->act + (first + j) * 3 * n;
-        float *dx = d->dxg + (first + j) * 3 * n, *dh = d->b.dh + j * n;
+        const float *act = acts + j * 3 * n;
+        float *dx = dxg + j * 3 * n, *dh = d->b.dh + j * n;
         k->gru_output_backward(act + 2 * n, act + n, before + j * n, dh, dx + 2 * n, dx + n, dh, n);
         memcpy(d->part + j * n, dx + 2 * n, (size_t)n * sizeof(float));
     }
 }
 
-/* Takes the gradients of r h in drh; leaves those of both gates, densely, in part. */
+/* Goes on where output_cells_backward has left act and dxg. Takes the gradients of r h in drh; leaves those of both
+ * gates, densely, in part. */
 static void reset_cells_backward(const gru_layer *l, const gru_gradient *d, int64_t t, const float *drh)
 {
     const ae_kernels *k = ae_kernels_get();
-    const int64_t n = l->hidden, rows = l->s.count[t], first = l->s.first[t];
-    const float *before = state_before(l, t);
+    const int64_t n = l->hidden, rows = l->s.count[t];
+    const float *before = state_before(l, t), *act = ae_step_rows_place(&l->act, t);
+    float *dxg = ae_step_rows_place(&d->dxg, t);
 #pragma omp parallel for schedule(static) if (rows * n > 4096)
     for (int64_t j = 0; j < rows; j++) {
         ae_threads_prepare();
-        float *dx = d->dxg + (first + j) * 3 * n;
-        k->gru_reset_backward(l->act + (first + j) * 3 * n, before + j * n, drh + j * n, dx, d->b.dh + j * n, n);
+        float *dx = dxg + j * 3 * n;
+        k->gru_reset_backward(act + j * 3 * n, before + j * n, drh + j * n, dx, d->b.dh + j * n, n);
         memcpy(d->part + j * 2 * n, dx, (size_t)(2 * n) * sizeof(float));
     }
+    ae_step_rows_written(&d->dxg, t);
 }
 
 static int reset_before_steps_back(ae_call *c, const gru_layer *l, const gru_gradient *d)
@@ -302,10 +318,10 @@ static int reset_before_steps_back(ae_call *c, const gru_layer *l, const gru_gra
     for (int64_t t = l->s.steps - 1; t >= 0 && status == 0; t--) {
         ae_steps_add(&l->s, t, d->b.dy, n, d->b.dh);
         output_cells_backward(l, d, t);
-        status = ae_weight_backward(g, &cand, l->s.count[t], d->part, drh, false);
+        status = ae_weight_backward(g, &cand, l->s.count[t], d->part, AE_F32, drh, false);
         reset_cells_backward(l, d, t, drh);
         if (status == 0 && (t || (c->in[H0] && c->need[H0]))) {
-            status = ae_weight_backward(g, &rz, l->s.count[t], d->part, d->b.dh, true);
+            status = ae_weight_backward(g, &rz, l->s.count[t], d->part, AE_F32, d->b.dh, true);
         }
     }
     ae_weight_free(&rz);
@@ -323,11 +339,17 @@ static void reset_before_weight(ae_call *c, const gru_layer *l, const gru_gradie
         return;
     }
     float *dw = gin[REC_W_HH]->data, *rh = d->b.previous;
-    ae_weight_gradient(c->graph, total, d->dxg, 3 * n, 2 * n, rh, n, dw, false);
-    for (int64_t i = 0; i < total; i++) {
-        k->mul(rh + i * n, l->act + i * 3 * n, rh + i * n, n);
+    const ae_tensor *dxg = d->dxg.t;
+    const char *candidates = (const char *)dxg->data + (size_t)(2 * n) * ae_dtype_size(dxg->dtype);
+    ae_weight_gradient(c->graph, total, dxg->data, dxg->dtype, 3 * n, 2 * n, rh, n, dw, false);
+    for (int64_t t = 0; t < l->s.steps; t++) {
+        const float *act = ae_step_rows_read(&l->act, t);
+        for (int64_t j = 0; j < l->s.count[t]; j++) {
+            float *row = rh + (l->s.first[t] + j) * n;
+            k->mul(row, act + j * 3 * n, row, n);
+        }
     }
-    ae_weight_gradient(c->graph, total, d->dxg + 2 * n, 3 * n, n, rh, n, dw + 2 * n * n, false);
+    ae_weight_gradient(c->graph, total, candidates, dxg->dtype, 3 * n, n, rh, n, dw + 2 * n * n, false);
 }
 
 static void gru_reset_before_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
@@ -337,7 +359,7 @@ static void gru_reset_before_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor *
     if (gru_back_begin(c, &l, &d, gout) != 0 || reset_before_steps_back(c, &l, &d) != 0) {
         return;
     }
-    ae_recurrent_gradients(c, &l.s, d.dxg, d.dxg, NULL, gin);
+    ae_recurrent_gradients(c, &l.s, d.dxg.t, d.dxg.t, NULL, gin);
     ae_recurrent_state_gradient(c, &l.s, H0, d.b.dh, gin);
     if (d.b.previous) {
         reset_before_weight(c, &l, &d, gin);

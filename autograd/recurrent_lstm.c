@@ -1,3 +1,4 @@
+#include "autograd/compute_type.h"
 #include "autograd/ops.h"
 #include "autograd/recurrent_steps.h"
 #include "tensor/kernels.h"
@@ -14,11 +15,11 @@ typedef struct lstm_layer {
     ae_steps s;
     int64_t hidden, width; /* of the cell, of the state (less with projection) */
     float cell_clip, proj_clip;
-    float *act;  /* (total,4H) */
-    float *cell; /* (total,H) */
-    float *h;    /* (total,P) */
-    float *h0;   /* (B,P) sorted */
-    float *c0;   /* (B,H) sorted */
+    ae_step_rows act;  /* (total,4H) */
+    ae_step_rows cell; /* (total,H) */
+    float *h;          /* (total,P) */
+    float *h0;         /* (B,P) sorted */
+    float *c0;         /* (B,H) sorted */
 } lstm_layer;
 
 static int lstm_shape(ae_call *c)
@@ -64,19 +65,21 @@ static int lstm_begin(ae_call *c, lstm_layer *l)
 
 /* ---- forward ------------------------------------------------------------------------------------------------------- */
 
-/* m (rows,H) = o tanh(c) of one step. */
-static void cells(const lstm_layer *l, int64_t t, float *m)
+/* From the gates' sums of one step: act, the cells, and m (rows,H) = o tanh(c). */
+static void cells(const lstm_layer *l, int64_t t, float *act, float *m)
 {
     const ae_kernels *k = ae_kernels_get();
     const int64_t n = l->hidden, rows = l->s.count[t];
-    float *act = l->act + l->s.first[t] * 4 * n, *cell = l->cell + l->s.first[t] * n;
-    const float *before = t ? l->cell + l->s.first[t - 1] * n : l->c0;
+    float *cell = ae_step_rows_place(&l->cell, t);
+    const float *before = t ? ae_step_rows_place(&l->cell, t - 1) : l->c0;
 #pragma omp parallel for schedule(static) if (rows * n > 4096)
     for (int64_t j = 0; j < rows; j++) {
         ae_threads_prepare();
         float *a = act + j * 4 * n;
         k->lstm(a, before + j * n, l->cell_clip, a, cell + j * n, m + j * n, n);
     }
+    ae_step_rows_written(&l->act, t);
+    ae_step_rows_written(&l->cell, t);
 }
 
 static void clamp(float *x, int64_t n, float limit)
@@ -91,13 +94,13 @@ static int lstm_steps(const lstm_layer *l, const ae_weight *hh, const ae_weight 
     float *m = hr ? ae_steps_matrix(&l->s, l->s.batch, l->hidden) : NULL;
     int status = ae_ok(l->graph) ? 0 : -1;
     for (int64_t t = 0; t < l->s.steps && status == 0; t++) {
-        const int64_t rows = l->s.count[t], first = l->s.first[t];
+        const int64_t rows = l->s.count[t];
         const float *before = t ? l->h + l->s.first[t - 1] * l->width : l->h0;
-        float *h = l->h + first * l->width;
+        float *h = l->h + l->s.first[t] * l->width, *act = ae_step_rows_read(&l->act, t);
         if (t || has_h0) {
-            status = ae_weight_forward(l->graph, hh, rows, before, l->act + first * 4 * l->hidden, NULL, true);
+            status = ae_weight_forward(l->graph, hh, rows, before, act, NULL, true);
         }
-        cells(l, t, hr ? m : h);
+        cells(l, t, act, hr ? m : h);
         if (hr && status == 0) {
             status = ae_weight_forward(l->graph, hr, rows, m, h, NULL, false);
             clamp(h, rows * l->width, l->proj_clip);
@@ -115,16 +118,16 @@ static int lstm_forward(ae_call *c)
     if (lstm_begin(c, &l) != 0) {
         return -1;
     }
-    ae_tensor *act = ae_call_extra(c, ACT, AE_F32, 2, (int64_t[]){l.s.total, 4 * l.hidden});
-    ae_tensor *cell = ae_call_extra(c, CELL, AE_F32, 2, (int64_t[]){l.s.total, l.hidden});
+    ae_dtype kept = ae_compute_dtype(c->graph, AE_F32);
+    ae_tensor *act = ae_call_extra(c, ACT, kept, 2, (int64_t[]){l.s.total, 4 * l.hidden});
+    ae_tensor *cell = ae_call_extra(c, CELL, kept, 2, (int64_t[]){l.s.total, l.hidden});
     l.h = ae_steps_matrix(&l.s, l.s.total, l.width);
     l.h0 = ae_steps_matrix(&l.s, l.s.batch, l.width);
-    if (!ae_ok(c->graph)) {
+    if (!ae_ok(c->graph) || ae_step_rows_make(&l.act, &l.s, 4 * l.hidden, act) != 0 ||
+        ae_step_rows_make(&l.cell, &l.s, l.hidden, cell) != 0) {
         return -1;
     }
     ae_steps_sort(&l.s, c->in[H0], l.width, l.h0);
-    l.act = act->data;
-    l.cell = cell->data;
     ae_weight hh, hr = {0};
     int64_t rows = l.s.steps > 3 ? l.s.batch : 0;
     int status = ae_weight_make(&hh, c->graph, c->in[REC_W_HH], rows, false);
@@ -132,7 +135,7 @@ static int lstm_forward(ae_call *c)
         status = ae_weight_make(&hr, c->graph, c->in[W_HR], rows, false);
     }
     const float *bias = ae_bias_sum(c->graph, c->in[REC_B_IH], c->in[REC_B_HH]);
-    if (status == 0 && ae_recurrent_inputs(c, &l.s, l.act, bias) == 0) {
+    if (status == 0 && ae_recurrent_inputs(c, &l.s, act, bias) == 0) {
         status = lstm_steps(&l, &hh, c->in[W_HR] ? &hr : NULL, c->in[H0] != NULL);
     }
     ae_weight_free(&hh);
@@ -140,7 +143,7 @@ static int lstm_forward(ae_call *c)
     if (status == 0 && ae_ok(c->graph)) {
         ae_steps_unpack(&l.s, l.h, c->out[0]);
         ae_steps_last(&l.s, l.h, l.h0, l.width, c->out[1]);
-        ae_steps_last(&l.s, l.cell, l.c0, l.hidden, c->out[2]);
+        ae_step_rows_last(&l.cell, l.c0, c->out[2]);
     }
     return status;
 }
@@ -149,25 +152,27 @@ static int lstm_forward(ae_call *c)
 
 typedef struct lstm_gradient {
     ae_recurrent_backward b;
-    float *dc;     /* (B,H) of the cell */
-    float *dm;     /* (B,H) of o tanh(c), with projection */
-    float *dgates; /* (total,4H) */
-    float *dproj;  /* (total,P): of the projection's result, when w_hr's gradient is wanted */
+    ae_step_rows before; /* (total,H) the cells once more: the step before is read beside the step */
+    ae_step_rows dgates; /* (total,4H) */
+    float *dc;           /* (B,H) of the cell */
+    float *dm;           /* (B,H) of o tanh(c), with projection */
+    float *dproj;        /* (total,P): of the projection's result, when w_hr's gradient is wanted */
 } lstm_gradient;
 
 static void cells_backward(const lstm_layer *l, const lstm_gradient *d, int64_t t, const float *dm)
 {
     const ae_kernels *k = ae_kernels_get();
-    const int64_t n = l->hidden, rows = l->s.count[t], first = l->s.first[t];
-    const float *act = l->act + first * 4 * n, *cell = l->cell + first * n;
-    const float *before = t ? l->cell + l->s.first[t - 1] * n : l->c0;
-    float *dgates = d->dgates + first * 4 * n;
+    const int64_t n = l->hidden, rows = l->s.count[t];
+    const float *act = ae_step_rows_read(&l->act, t), *cell = ae_step_rows_read(&l->cell, t);
+    const float *before = t ? ae_step_rows_read(&d->before, t - 1) : l->c0;
+    float *dgates = ae_step_rows_place(&d->dgates, t);
 #pragma omp parallel for schedule(static) if (rows * n > 4096)
     for (int64_t j = 0; j < rows; j++) {
         ae_threads_prepare();
         k->lstm_backward(act + j * 4 * n, before + j * n, cell + j * n, l->cell_clip, dm + j * n, d->dc + j * n,
                          dgates + j * 4 * n, d->dc + j * n, n);
     }
+    ae_step_rows_written(&d->dgates, t);
 }
 
 /* A clipped state passes nothing on. */
@@ -191,12 +196,12 @@ static int lstm_steps_back(const lstm_layer *l, const lstm_gradient *d, const ae
             if (d->dproj) {
                 memcpy(d->dproj + first * l->width, d->b.dh, (size_t)(rows * l->width) * sizeof(float));
             }
-            status = ae_weight_backward(l->graph, hr, rows, d->b.dh, d->dm, false);
+            status = ae_weight_backward(l->graph, hr, rows, d->b.dh, AE_F32, d->dm, false);
             dm = d->dm;
         }
         cells_backward(l, d, t, dm);
         if ((t || to_h0) && status == 0) {
-            status = ae_weight_backward(l->graph, hh, rows, d->dgates + first * 4 * l->hidden, d->b.dh, false);
+            status = ae_weight_backward(l->graph, hh, rows, ae_step_rows_place(&d->dgates, t), AE_F32, d->b.dh, false);
         }
     }
     return status;
@@ -212,12 +217,27 @@ static void projection_gradient(ae_call *c, const lstm_layer *l, const lstm_grad
     if (!m || !ae_ok(c->graph)) {
         return;
     }
-#pragma omp parallel for schedule(static) if (l->s.total * n > 32768)
-    for (int64_t i = 0; i < l->s.total; i++) {
-        k->tanh(l->cell + i * n, m + i * n, n);
-        k->mul(m + i * n, l->act + i * 4 * n + 3 * n, m + i * n, n);
+    for (int64_t t = 0; t < l->s.steps; t++) {
+        const float *act = ae_step_rows_read(&l->act, t), *cell = ae_step_rows_read(&l->cell, t);
+        float *now = m + l->s.first[t] * n;
+#pragma omp parallel for schedule(static) if (l->s.count[t] * n > 4096)
+        for (int64_t j = 0; j < l->s.count[t]; j++) {
+            k->tanh(cell + j * n, now + j * n, n);
+            k->mul(now + j * n, act + j * 4 * n + 3 * n, now + j * n, n);
+        }
     }
-    ae_weight_gradient(c->graph, l->s.total, d->dproj, l->width, l->width, m, n, gin[W_HR]->data, false);
+    ae_weight_gradient(c->graph, l->s.total, d->dproj, AE_F32, l->width, l->width, m, n, gin[W_HR]->data, false);
+}
+
+/* Backward knows a clipped cell by its value: where that was rounded, the limit is rounded alike. */
+static float kept_limit(float limit, ae_dtype dtype)
+{
+    uint16_t rounded;
+    if (dtype == AE_BF16) {
+        ae_kernels_get()->f32_to_bf16(&limit, &rounded, 1);
+        ae_kernels_get()->bf16_to_f32(&rounded, &limit, 1);
+    }
+    return limit;
 }
 
 /* The layer as the vjp sees it, and room for what it finds. */
@@ -227,8 +247,15 @@ static int lstm_back_begin(ae_call *c, lstm_layer *l, lstm_gradient *d, ae_tenso
         return -1;
     }
     const ae_steps *s = &l->s;
-    *d = (lstm_gradient){.dc = ae_steps_matrix(s, s->batch, l->hidden),
-                         .dgates = ae_steps_matrix(s, s->total, 4 * l->hidden)};
+    ae_tensor *cell = c->extra[CELL];
+    l->cell_clip = kept_limit(l->cell_clip, cell->dtype);
+    *d = (lstm_gradient){.dc = ae_steps_matrix(s, s->batch, l->hidden)};
+    if (ae_step_rows_make(&l->act, s, 4 * l->hidden, c->extra[ACT]) != 0 ||
+        ae_step_rows_make(&l->cell, s, l->hidden, cell) != 0 ||
+        ae_step_rows_make(&d->before, s, l->hidden, cell) != 0 ||
+        ae_step_rows_make(&d->dgates, s, 4 * l->hidden, NULL) != 0) {
+        return -1;
+    }
     if (c->in[W_HR]) {
         d->dm = ae_steps_matrix(s, s->batch, l->hidden);
         d->dproj = c->need[W_HR] ? ae_steps_matrix(s, s->total, l->width) : NULL;
@@ -239,8 +266,6 @@ static int lstm_back_begin(ae_call *c, lstm_layer *l, lstm_gradient *d, ae_tenso
     ae_steps_sort(s, gout[2], l->hidden, d->dc);
     l->h = d->b.h;
     l->h0 = d->b.h0;
-    l->act = c->extra[ACT]->data;
-    l->cell = c->extra[CELL]->data;
     return 0;
 }
 
@@ -267,7 +292,7 @@ static void lstm_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     if (lstm_back_begin(c, &l, &d, gout) != 0 || run_back(c, &l, &d) != 0) {
         return;
     }
-    ae_recurrent_gradients(c, &l.s, d.dgates, d.dgates, d.b.previous, gin);
+    ae_recurrent_gradients(c, &l.s, d.dgates.t, d.dgates.t, d.b.previous, gin);
     ae_recurrent_state_gradient(c, &l.s, H0, d.b.dh, gin);
     ae_recurrent_state_gradient(c, &l.s, C0, d.dc, gin);
     if (d.dproj) {

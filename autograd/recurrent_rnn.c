@@ -52,9 +52,10 @@ static int rnn_forward(ae_call *c)
         return -1;
     }
     int64_t n = c->in[REC_W_HH]->shape[1];
-    float *h = ae_steps_matrix(&s, s.total, n), *h0 = ae_steps_matrix(&s, s.batch, n);
+    ae_tensor *states = ae_empty(g, AE_F32, 2, (int64_t[]){s.total, n});
+    float *h = states->data, *h0 = ae_steps_matrix(&s, s.batch, n);
     ae_weight hh = {0};
-    int status = ae_recurrent_inputs(c, &s, h, ae_bias_sum(g, c->in[REC_B_IH], c->in[REC_B_HH]));
+    int status = ae_recurrent_inputs(c, &s, states, ae_bias_sum(g, c->in[REC_B_IH], c->in[REC_B_HH]));
     if (status == 0) {
         ae_steps_sort(&s, c->in[H0], n, h0);
         status = ae_weight_make(&hh, g, c->in[REC_W_HH], s.steps > 3 ? s.batch : 0, false);
@@ -87,18 +88,20 @@ static void activate_backward(const float *h, const float *dh, float *dgates, in
     }
 }
 
-static int rnn_steps_back(ae_call *c, const ae_steps *s, const float *h, const float *dy, float *dh, float *dgates)
+static int rnn_steps_back(ae_call *c, const ae_steps *s, const float *h, const float *dy, float *dh,
+                          const ae_step_rows *dgates)
 {
     const ae_recurrent_options *o = c->attr;
     const int64_t n = c->in[REC_W_HH]->shape[1];
     ae_weight hh;
     int status = ae_weight_make(&hh, c->graph, c->in[REC_W_HH], s->steps > 3 ? s->batch : 0, true);
     for (int64_t t = s->steps - 1; t >= 0 && status == 0; t--) {
-        const int64_t at = s->first[t] * n;
+        float *now = ae_step_rows_place(dgates, t);
         ae_steps_add(s, t, dy, n, dh);
-        activate_backward(h + at, dh, dgates + at, s->count[t] * n, o->relu);
+        activate_backward(h + s->first[t] * n, dh, now, s->count[t] * n, o->relu);
+        ae_step_rows_written(dgates, t);
         if (t || (c->in[H0] && c->need[H0])) {
-            status = ae_weight_backward(c->graph, &hh, s->count[t], dgates + at, dh, false);
+            status = ae_weight_backward(c->graph, &hh, s->count[t], now, AE_F32, dh, false);
         }
     }
     ae_weight_free(&hh);
@@ -114,11 +117,12 @@ static void rnn_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
         ae_recurrent_backward_begin(c, &s, H0, gout, &b) != 0) {
         return;
     }
-    float *dgates = ae_steps_matrix(&s, s.total, c->in[REC_W_IH]->shape[0]);
-    if (!dgates || rnn_steps_back(c, &s, b.h, b.dy, b.dh, dgates) != 0) {
+    ae_step_rows dgates;
+    if (ae_step_rows_make(&dgates, &s, c->in[REC_W_IH]->shape[0], NULL) != 0 ||
+        rnn_steps_back(c, &s, b.h, b.dy, b.dh, &dgates) != 0) {
         return;
     }
-    ae_recurrent_gradients(c, &s, dgates, dgates, b.previous, gin);
+    ae_recurrent_gradients(c, &s, dgates.t, dgates.t, b.previous, gin);
     ae_recurrent_state_gradient(c, &s, H0, b.dh, gin);
 }
 

@@ -1,4 +1,5 @@
 #include "autograd/recurrent_steps.h"
+#include "autograd/compute_type.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
 #include "tensor/kernels.h"
@@ -245,9 +246,65 @@ void ae_steps_add(const ae_steps *s, int64_t step, const float *packed, int64_t 
     }
 }
 
+/* ---- packed matrices in the compute type --------------------------------------------------------------------------- */
+
+int ae_step_rows_make(ae_step_rows *r, const ae_steps *s, int64_t n, ae_tensor *t)
+{
+    ae_dtype dtype = ae_compute_dtype(s->graph, AE_F32);
+    *r = (ae_step_rows){.s = s, .n = n, .t = t ? t : ae_empty(s->graph, dtype, 2, (int64_t[]){s->total, n})};
+    r->buffer = ae_ok(s->graph) && r->t->dtype != AE_F32 ? ae_steps_matrix(s, s->batch, n) : NULL;
+    return ae_ok(s->graph) ? 0 : -1;
+}
+
+float *ae_step_rows_place(const ae_step_rows *r, int64_t step)
+{
+    return r->buffer ? r->buffer : (float *)r->t->data + r->s->first[step] * r->n;
+}
+
+/* The kernel that moves a step's rows between bf16 and the buffer, on threads. */
+static void move_rows(const ae_step_rows *r, int64_t step, bool out)
+{
+    const ae_kernels *k = ae_kernels_get();
+    uint16_t *rows = (uint16_t *)r->t->data + r->s->first[step] * r->n;
+    const int64_t n = r->s->count[step] * r->n, block = 1 << 14;
+#pragma omp parallel for schedule(static) if (n > block)
+    for (int64_t i = 0; i < n; i += block) {
+        const int64_t m = n - i < block ? n - i : block;
+        if (out) {
+            k->f32_to_bf16(r->buffer + i, rows + i, m);
+        } else {
+            k->bf16_to_f32(rows + i, r->buffer + i, m);
+        }
+    }
+}
+
+float *ae_step_rows_read(const ae_step_rows *r, int64_t step)
+{
+    if (r->buffer) {
+        move_rows(r, step, false);
+    }
+    return ae_step_rows_place(r, step);
+}
+
+void ae_step_rows_written(const ae_step_rows *r, int64_t step)
+{
+    if (r->buffer) {
+        move_rows(r, step, true);
+    }
+}
+
+void ae_step_rows_last(const ae_step_rows *r, const float *initial, ae_tensor *state)
+{
+    for (int64_t j = 0; j < r->s->batch; j++) {
+        int64_t n = r->s->length[j];
+        const float *from = n ? ae_step_rows_place(r, n - 1) : initial;
+        copy_row(from + j * r->n, 1, (float *)state->data + r->s->order[j] * r->n, 1, r->n);
+    }
+}
+
 /* ---- what every layer does ---------------------------------------------------------------------------------------- */
 
-int ae_recurrent_inputs(ae_call *c, const ae_steps *s, float *gates, const float *bias)
+int ae_recurrent_inputs(ae_call *c, const ae_steps *s, ae_tensor *gates, const float *bias)
 {
     ae_weight w = {0};
     ae_frame f = ae_frame_open(c->graph);
@@ -255,7 +312,7 @@ int ae_recurrent_inputs(ae_call *c, const ae_steps *s, float *gates, const float
     int status = x ? ae_weight_make(&w, c->graph, c->in[REC_W_IH], 0, false) : -1;
     if (status == 0) {
         ae_steps_pack(s, c->in[REC_X], x);
-        status = ae_weight_forward(c->graph, &w, s->total, x, gates, bias, false);
+        status = ae_weight_forward_into(c->graph, &w, s->total, x, gates, bias);
     }
     ae_weight_free(&w);
     ae_frame_close(f);
@@ -296,7 +353,21 @@ void ae_recurrent_state_gradient(ae_call *c, const ae_steps *s, int at, const fl
     }
 }
 
-void ae_recurrent_gradients(ae_call *c, const ae_steps *s, const float *dx_gates, const float *dh_gates,
+/* The sums over the rows of packed gradients: a bias's. */
+static ae_tensor *bias_gradient(ae_graph *g, ae_tensor *gates)
+{
+    if (gates->dtype == AE_BF16) {
+        return ae_sum_bf16_rows(g, gates);
+    }
+    int64_t n = gates->shape[1];
+    ae_tensor *sums = ae_empty(g, AE_F32, 1, &n);
+    if (ae_ok(g)) {
+        ae_column_sums(gates->data, gates->shape[0], n, n, sums->data);
+    }
+    return sums;
+}
+
+void ae_recurrent_gradients(ae_call *c, const ae_steps *s, ae_tensor *dx_gates, ae_tensor *dh_gates,
                             const float *previous, ae_tensor **gin)
 {
     ae_graph *g = c->graph;
@@ -306,7 +377,7 @@ void ae_recurrent_gradients(ae_call *c, const ae_steps *s, const float *dx_gates
         gin[REC_X] = ae_empty(g, AE_F32, 3, c->in[REC_X]->shape);
         float *dx = ae_steps_matrix(s, s->total, in);
         if (dx && ae_weight_make(&w, g, c->in[REC_W_IH], 0, true) == 0 &&
-            ae_weight_backward(g, &w, s->total, dx_gates, dx, false) == 0) {
+            ae_weight_backward(g, &w, s->total, dx_gates->data, dx_gates->dtype, dx, false) == 0) {
             ae_steps_unpack(s, dx, gin[REC_X]);
         }
     }
@@ -315,21 +386,20 @@ void ae_recurrent_gradients(ae_call *c, const ae_steps *s, const float *dx_gates
         float *x = ae_steps_matrix(s, s->total, in);
         if (x) {
             ae_steps_pack(s, c->in[REC_X], x);
-            ae_weight_gradient(g, s->total, dx_gates, wide, wide, x, in, gin[REC_W_IH]->data, false);
+            ae_weight_gradient(g, s->total, dx_gates->data, dx_gates->dtype, wide, wide, x, in, gin[REC_W_IH]->data,
+                               false);
         }
     }
     if (c->need[REC_W_HH] && previous) {
         gin[REC_W_HH] = ae_empty(g, AE_F32, 2, c->in[REC_W_HH]->shape);
         if (ae_ok(g)) {
-            ae_weight_gradient(g, s->total, dh_gates, wide, wide, previous, state, gin[REC_W_HH]->data, false);
+            ae_weight_gradient(g, s->total, dh_gates->data, dh_gates->dtype, wide, wide, previous, state,
+                               gin[REC_W_HH]->data, false);
         }
     }
     for (int i = REC_B_IH; i <= REC_B_HH; i++) {
-        if (c->in[i] && c->need[i]) {
-            gin[i] = ae_empty(g, AE_F32, 1, &wide);
-            if (ae_ok(g)) {
-                ae_column_sums(i == REC_B_IH ? dx_gates : dh_gates, s->total, wide, wide, gin[i]->data);
-            }
+        if (c->in[i] && c->need[i] && ae_ok(g)) {
+            gin[i] = bias_gradient(g, i == REC_B_IH ? dx_gates : dh_gates);
         }
     }
 }

@@ -55,10 +55,34 @@ void ae_steps_last(const ae_steps *s, const float *packed, const float *h0, int6
 /* Adds a packed gradient's rows of one step to the running gradient; packed may be NULL. */
 void ae_steps_add(const ae_steps *s, int64_t step, const float *packed, int64_t width, float *sum);
 
+/* ---- packed matrices in the compute type ---- */
+
+/* A packed matrix (total,n) that is f32, or bf16 under that precision; one step of it at a time is f32 for kernels. */
+typedef struct ae_step_rows {
+    const ae_steps *s;
+    ae_tensor *t;
+    int64_t n;
+    float *buffer; /* (B,n) when t is bf16 */
+} ae_step_rows;
+
+/* Takes t as rows of steps, or with NULL makes it, in the current frame. Returns 0 or -1. */
+int ae_step_rows_make(ae_step_rows *r, const ae_steps *s, int64_t n, ae_tensor *t);
+
+/* The rows of a step, read; where they lie or in the buffer, which the next call overwrites. */
+float *ae_step_rows_read(const ae_step_rows *r, int64_t step);
+
+/* The place to write the rows of a step to; then ae_step_rows_written. In a buffer, rows that have ended keep what was
+ * written last, and it may be read as the step before while it is overwritten row by row. */
+float *ae_step_rows_place(const ae_step_rows *r, int64_t step);
+void ae_step_rows_written(const ae_step_rows *r, int64_t step);
+
+/* As ae_steps_last, after the last step was written; not rounded. */
+void ae_step_rows_last(const ae_step_rows *r, const float *initial, ae_tensor *state);
+
 /* ---- what every layer does ---- */
 
-/* gates (total,G H) = x W_ih^T + bias, over all steps at once. Returns 0 or -1. */
-int ae_recurrent_inputs(ae_call *c, const ae_steps *s, float *gates, const float *bias);
+/* gates (total,G H) of f32 or bf16 = x W_ih^T + bias, over all steps at once. Returns 0 or -1. */
+int ae_recurrent_inputs(ae_call *c, const ae_steps *s, ae_tensor *gates, const float *bias);
 
 /* What a vjp begins with, in packed and sorted rows: the states and what arrived at them. */
 typedef struct ae_recurrent_backward {
@@ -75,9 +99,9 @@ int ae_recurrent_backward_begin(ae_call *c, const ae_steps *s, int h0_at, ae_ten
 void ae_recurrent_state_gradient(ae_call *c, const ae_steps *s, int at, const float *sorted, ae_tensor **gin);
 
 /* Sets gin[] of x, both weights and both biases from packed gradients of the pre-activations: dx_gates of the input
- * side, dh_gates of the state side (the same matrix for all but the GRU). previous (total,in of w_hh) may be NULL when
- * w_hh needs no gradient. */
-void ae_recurrent_gradients(ae_call *c, const ae_steps *s, const float *dx_gates, const float *dh_gates,
+ * side, dh_gates of the state side (the same matrix for all but the GRU), each dense and f32 or bf16. previous
+ * (total,in of w_hh) may be NULL when w_hh needs no gradient. */
+void ae_recurrent_gradients(ae_call *c, const ae_steps *s, ae_tensor *dx_gates, ae_tensor *dh_gates,
                             const float *previous, ae_tensor **gin);
 
 /* ---- for the decompositions ---- */

@@ -1,15 +1,17 @@
 #include "autograd/weight_product.h"
 #include "autograd/arithmetic.h"
+#include "autograd/compute_type.h"
 #include "autograd/tape.h"
 #include "tensor/kernels.h"
 
-/* n dense f32 values as a product reads them in the graph's precision; lives in the current frame. */
-static const void *operand(ae_graph *g, const float *x, int64_t n, ae_dtype *dtype)
+/* n dense values, f32 or bf16, as a product reads them in the graph's precision; lives in the current frame. */
+static const void *operand(ae_graph *g, const void *x, ae_dtype x_dtype, int64_t n, ae_dtype *dtype)
 {
-    *dtype = ae_graph_get_precision(g) == AE_BF16 ? AE_BF16 : AE_F32;
-    if (*dtype == AE_F32) {
+    *dtype = ae_compute_dtype(g, x_dtype);
+    if (*dtype == x_dtype) {
         return x;
     }
+    const float *from = x;
     ae_tensor *t = ae_empty(g, AE_BF16, 1, &n);
     if (!ae_ok(g)) {
         return NULL;
@@ -19,7 +21,7 @@ static const void *operand(ae_graph *g, const float *x, int64_t n, ae_dtype *dty
     const int64_t block = 1 << 15;
 #pragma omp parallel for schedule(static) if (n > block)
     for (int64_t i = 0; i < n; i += block) {
-        k->f32_to_bf16(x + i, y + i, n - i < block ? n - i : block);
+        k->f32_to_bf16(from + i, y + i, n - i < block ? n - i : block);
     }
     return y;
 }
@@ -48,7 +50,7 @@ int ae_weight_make(ae_weight *w, ae_graph *g, ae_tensor *t, int64_t rows, bool b
     if (!ae_ok(g)) {
         return -1;
     }
-    w->data = operand(g, dense->data, ae_numel(t), &w->dtype);
+    w->data = operand(g, dense->data, AE_F32, ae_numel(t), &w->dtype);
     /* A pack is a copy of the weights: it pays when they are read often, and small products run without oneDNN. */
     if (w->data && rows && ae_numel(t) >= 4096) {
         ae_gemm p = by_weight(w, rows, !backward);
@@ -65,11 +67,10 @@ void ae_weight_free(ae_weight *w)
     w->forward = w->backward = NULL;
 }
 
-static int run_by_weight(ae_graph *g, ae_gemm *p, const float *a)
+static int run_by_weight(ae_graph *g, ae_gemm *p, const void *a, ae_dtype a_dtype)
 {
     ae_frame f = ae_frame_open(g);
-    ae_dtype dtype;
-    p->a = operand(g, a, p->m * p->k, &dtype);
+    p->a = operand(g, a, a_dtype, p->m * p->k, &p->a_dtype);
     int status = p->a ? ae_gemm_run(p, &g->error) : -1;
     ae_frame_close(f);
     return status;
@@ -82,26 +83,36 @@ int ae_weight_forward(ae_graph *g, const ae_weight *w, int64_t m, const float *a
     p.c = c;
     p.bias = bias;
     p.accumulate = accumulate;
-    return run_by_weight(g, &p, a);
+    return run_by_weight(g, &p, a, AE_F32);
 }
 
-int ae_weight_backward(ae_graph *g, const ae_weight *w, int64_t m, const float *a, float *c, bool accumulate)
+int ae_weight_forward_into(ae_graph *g, const ae_weight *w, int64_t m, const float *a, ae_tensor *c, const float *bias)
+{
+    ae_gemm p = by_weight(w, m, true);
+    p.c = c->data;
+    p.c_dtype = c->dtype;
+    p.bias = bias;
+    return run_by_weight(g, &p, a, AE_F32);
+}
+
+int ae_weight_backward(ae_graph *g, const ae_weight *w, int64_t m, const void *a, ae_dtype a_dtype, float *c,
+                       bool accumulate)
 {
     ae_gemm p = by_weight(w, m, false);
     p.c = c;
     p.accumulate = accumulate;
-    return run_by_weight(g, &p, a);
+    return run_by_weight(g, &p, a, a_dtype);
 }
 
-int ae_weight_gradient(ae_graph *g, int64_t rows, const float *dy, int64_t dy_row, int64_t out, const float *x,
-                       int64_t in, float *dw, bool accumulate)
+int ae_weight_gradient(ae_graph *g, int64_t rows, const void *dy, ae_dtype dy_dtype, int64_t dy_row, int64_t out,
+                       const float *x, int64_t in, float *dw, bool accumulate)
 {
     ae_frame f = ae_frame_open(g);
     ae_gemm p = {.c_dtype = AE_F32, .alpha = 1.0f, .batch = 1, .m = out, .n = in, .k = rows};
     p.accumulate = accumulate;
     /* A part of a wider matrix begins inside of it: the rows' last stretch ends with the part. */
-    p.a = operand(g, dy, rows ? (rows - 1) * dy_row + out : 0, &p.a_dtype);
-    p.b = operand(g, x, rows * in, &p.b_dtype);
+    p.a = operand(g, dy, dy_dtype, rows ? (rows - 1) * dy_row + out : 0, &p.a_dtype);
+    p.b = operand(g, x, AE_F32, rows * in, &p.b_dtype);
     p.a_row = 1;
     p.a_col = dy_row;
     p.b_row = in;

@@ -24,12 +24,17 @@ void ae_weight_free(ae_weight *w);
 int ae_weight_forward(ae_graph *g, const ae_weight *w, int64_t m, const float *a, float *c, const float *bias,
                       bool accumulate);
 
-/* c (m,in) = or += a (m,out) w. */
-int ae_weight_backward(ae_graph *g, const ae_weight *w, int64_t m, const float *a, float *c, bool accumulate);
+/* c (m,out) = a w^T [+ bias] into a dense tensor of f32 or bf16. */
+int ae_weight_forward_into(ae_graph *g, const ae_weight *w, int64_t m, const float *a, ae_tensor *c, const float *bias);
 
-/* dw (out,in) = or += dy^T x over `rows` rows; a part of a wider dy is given by its row stride. */
-int ae_weight_gradient(ae_graph *g, int64_t rows, const float *dy, int64_t dy_row, int64_t out, const float *x,
-                       int64_t in, float *dw, bool accumulate);
+/* c (m,in) = or += a (m,out) w. a is f32, or bf16 under that precision. */
+int ae_weight_backward(ae_graph *g, const ae_weight *w, int64_t m, const void *a, ae_dtype a_dtype, float *c,
+                       bool accumulate);
+
+/* dw (out,in) = or += dy^T x over `rows` rows; a part of a wider dy is given by its row stride. dy is f32, or bf16
+ * under that precision. */
+int ae_weight_gradient(ae_graph *g, int64_t rows, const void *dy, ae_dtype dy_dtype, int64_t dy_row, int64_t out,
+                       const float *x, int64_t in, float *dw, bool accumulate);
 
 /* Sums columns: db (n) = sum over rows of dy (rows,n), dy_row elements apart. */
 void ae_column_sums(const float *dy, int64_t rows, int64_t dy_row, int64_t n, float *db);

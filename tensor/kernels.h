@@ -160,7 +160,8 @@ typedef struct ae_kernels {
     /* ---- recurrent cells, one row of h units ---- */
 
     /* gates (4,h): pre-activations of i, f, g, o with biases. c = σ(f)·c_prev + σ(i)·tanh(g), clipped to ±clip when
-     * clip > 0; h_out = σ(o)·tanh(c). act (4,h), may be gates: σ(i), σ(f), tanh(g), σ(o), for backward. */
+     * clip > 0; h_out = σ(o)·tanh(c); c may be c_prev. act (4,h), may be gates: σ(i), σ(f), tanh(g), σ(o), for
+     * backward. */
     void (*lstm)(const float *gates, const float *c_prev, float clip, float *act, float *c, float *h_out, int64_t h);
 
     /* dh, dc: gradients of h_out and of c (dc NULL means zero). Writes dgates (4,h), may be act, and dc_prev, may be

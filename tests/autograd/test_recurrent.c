@@ -370,36 +370,66 @@ static void every_output_may_go_unused(void **state)
     }
 }
 
-enum { WIDE_B = 5, WIDE_T = 6, WIDE_I = 24, WIDE_H = 40, WIDE_MAX = 1 << 15 };
+enum { WIDE_B = 5, WIDE_T = 6, WIDE_I = 24, WIDE_H = 40, WIDE_P = 28, WIDE_MAX = 1 << 15 };
+
+typedef struct wide_layer {
+    const char *name;
+    int gates;
+    bool project;
+    ae_recurrent_options options;
+} wide_layer;
+
+static const wide_layer wide_layers[] = {
+    {"rnn", 1, false, {.reverse = true}},
+    {"gru", 3, false, {.reverse = true}},
+    {"gru, reset before", 3, false, {.reverse = true, .reset_before = true}},
+    {"lstm", 4, false, {.reverse = true}},
+    {"lstm with projection", 4, true, {.cell_clip = 0.7, .proj_clip = 0.6}},
+};
+
+/* Runs a layer forward on rows of 0 to 6 steps; the leaves are x, w_ih, w_hh, b_ih, and w_hr or NULL. */
+static void wide_forward(const wide_layer *k, ae_dtype dtype, ae_tensor *leaf[5], ae_tensor *out[3])
+{
+    const int64_t wide = k->gates * WIDE_H, width = k->project ? WIDE_P : WIDE_H;
+    ae_tensor *lengths = ae_from_data(g, AE_I64, 1, (int64_t[]){WIDE_B}, (int64_t[]){6, 2, 5, 0, 6});
+    leaf[0] = wave(dtype, 0, 1, SHAPE(WIDE_B, WIDE_T, WIDE_I));
+    leaf[1] = wave(dtype, 1, 0.3, SHAPE(wide, WIDE_I));
+    leaf[2] = wave(dtype, 2, 0.2, SHAPE(wide, width));
+    leaf[3] = wave(dtype, 3, 0.5, SHAPE(wide));
+    leaf[4] = k->project ? wave(dtype, 4, 0.4, SHAPE(WIDE_P, WIDE_H)) : NULL;
+    for (int i = 0; i < 5 && leaf[i]; i++) {
+        ae_requires_grad(g, leaf[i]);
+    }
+    if (k->gates == 4) {
+        ae_f_lstm(g, leaf[0], leaf[1], leaf[2], leaf[3], NULL, leaf[4], NULL, NULL, lengths, &k->options, out);
+    } else {
+        (k->gates == 3 ? ae_f_gru : ae_f_rnn)(g, leaf[0], leaf[1], leaf[2], leaf[3], NULL, NULL, lengths, &k->options,
+                                              out);
+        out[2] = NULL;
+    }
+}
 
 /* Values and gradients of a layer wide enough for packed weights, with products in a precision. Returns their number.
  */
-static int64_t run_wide(int gates, bool reset_before, ae_dtype dtype, ae_dtype precision, double *got)
+static int64_t run_wide(const wide_layer *k, ae_dtype dtype, ae_dtype precision, double *got)
 {
-    const ae_recurrent_options o = {.reverse = true, .reset_before = reset_before};
-    const int64_t wide = gates * WIDE_H;
-    ae_tensor *out[3];
+    ae_tensor *leaf[5], *out[3];
     ae_graph_begin(g, AE_TRAIN);
     ae_graph_precision(g, precision);
-    ae_tensor *leaf[] = {wave(dtype, 0, 1, SHAPE(WIDE_B, WIDE_T, WIDE_I)), wave(dtype, 1, 0.3, SHAPE(wide, WIDE_I)),
-                         wave(dtype, 2, 0.2, SHAPE(wide, WIDE_H)), wave(dtype, 3, 0.5, SHAPE(wide))};
-    ae_tensor *lengths = ae_from_data(g, AE_I64, 1, (int64_t[]){WIDE_B}, (int64_t[]){6, 2, 5, 1, 6});
-    for (int i = 0; i < 4; i++) {
-        ae_requires_grad(g, leaf[i]);
+    wide_forward(k, dtype, leaf, out);
+    ae_tensor *loss = ae_sum(g, ae_mul(g, out[0], wave(dtype, 4, 1, 3, out[0]->shape)), 0, NULL, false);
+    for (int i = 1; i < 3 && out[i]; i++) {
+        loss = ae_add(g, loss, ae_sum(g, ae_mul(g, out[i], wave(dtype, 5, 1, 2, out[i]->shape)), 0, NULL, false));
     }
-    if (gates == 4) {
-        ae_f_lstm(g, leaf[0], leaf[1], leaf[2], leaf[3], NULL, NULL, NULL, NULL, lengths, &o, out);
-    } else {
-        (gates == 3 ? ae_f_gru : ae_f_rnn)(g, leaf[0], leaf[1], leaf[2], leaf[3], NULL, NULL, lengths, &o, out);
-    }
-    ae_tensor *w = wave(dtype, 4, 1, SHAPE(WIDE_B, WIDE_T, WIDE_H));
-    assert_int_equal(ae_backward(g, ae_sum(g, ae_mul(g, out[0], w), 0, NULL, false), 0), 0);
+    assert_int_equal(ae_backward(g, loss, 0), 0);
     ae_graph_precision(g, AE_F32);
-    ae_tensor *const results[] = {out[0], leaf[0]->grad, leaf[1]->grad, leaf[2]->grad, leaf[3]->grad};
     int64_t n = 0;
-    for (int i = 0; i < 5; i++) {
-        ae_read(results[i], AE_F64, got + n, ae_numel(results[i]));
-        n += ae_numel(results[i]);
+    for (int i = 0; i < 8; i++) {
+        ae_tensor *t = i < 3 ? out[i] : leaf[i - 3] ? leaf[i - 3]->grad : NULL;
+        if (t) {
+            ae_read(t, AE_F64, got + n, ae_numel(t));
+            n += ae_numel(t);
+        }
     }
     assert_true(n <= WIDE_MAX);
     return n;
@@ -408,12 +438,11 @@ static int64_t run_wide(int gates, bool reset_before, ae_dtype dtype, ae_dtype p
 static void products_in_bf16_agree(void **state)
 {
     static double want[WIDE_MAX], f32[WIDE_MAX], bf16[WIDE_MAX];
-    static const int gates[] = {1, 3, 3, 4};
     (void)state;
-    for (int k = 0; k < 4; k++) {
-        int64_t n = run_wide(gates[k], k == 1, AE_F64, AE_F32, want);
-        run_wide(gates[k], k == 1, AE_F32, AE_F32, f32);
-        run_wide(gates[k], k == 1, AE_F32, AE_BF16, bf16);
+    for (size_t k = 0; k < sizeof wide_layers / sizeof *wide_layers; k++) {
+        int64_t n = run_wide(&wide_layers[k], AE_F64, AE_F32, want);
+        run_wide(&wide_layers[k], AE_F32, AE_F32, f32);
+        run_wide(&wide_layers[k], AE_F32, AE_BF16, bf16);
         double worst_f32 = 0, error = 0, size = 0;
         for (int64_t i = 0; i < n; i++) {
             worst_f32 = fmax(worst_f32, fabs(f32[i] - want[i]));
@@ -422,8 +451,33 @@ static void products_in_bf16_agree(void **state)
         }
         assert_true(worst_f32 < 2e-4);
         if (!(error <= 4e-4 * size) || error == 0) { /* 2^-7 is 0.8 %, summed over steps: within 2 % */
-            fail_msg("%d gates: bf16 differs by %g", gates[k], sqrt(error / size));
+            fail_msg("%s: bf16 differs by %g", wide_layers[k].name, sqrt(error / size));
         }
+    }
+}
+
+/* What is held between forward and backward, beside the outputs and leaves, which are f32. */
+static int64_t kept_bytes(const wide_layer *k, ae_dtype precision)
+{
+    ae_tensor *leaf[5], *out[3];
+    ae_graph_begin(g, AE_TRAIN);
+    ae_graph_precision(g, precision);
+    int64_t before = ae_pool_get_stats(ae_graph_pool(g)).held, bytes;
+    wide_forward(k, AE_F32, leaf, out);
+    bytes = ae_pool_get_stats(ae_graph_pool(g)).held - before;
+    ae_graph_precision(g, AE_F32);
+    return bytes;
+}
+
+static void bf16_keeps_half(void **state)
+{
+    enum { TOTAL = 6 + 2 + 5 + 6 };
+    (void)state;
+    for (size_t k = 1; k < sizeof wide_layers / sizeof *wide_layers; k++) {
+        const wide_layer *layer = &wide_layers[k];
+        int64_t cells = layer->options.reset_before ? 0 : 1; /* the LSTM's cells, the GRU's product of the candidate */
+        int64_t saved = TOTAL * (layer->gates + cells) * WIDE_H * (int64_t)sizeof(float);
+        assert_int_equal(kept_bytes(layer, AE_F32) - kept_bytes(layer, AE_BF16), saved / 2);
     }
 }
 
@@ -598,10 +652,15 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_agree_with_numpy),    cmocka_unit_test(every_output_may_go_unused),
-        cmocka_unit_test(products_in_bf16_agree),     cmocka_unit_test(padding_is_never_read),
-        cmocka_unit_test(time_first_input_is_a_view), cmocka_unit_test(empty_batches_and_times),
-        cmocka_unit_test(bad_weights_are_named),      cmocka_unit_test(bad_states_and_lengths_are_named),
+        cmocka_unit_test(values_agree_with_numpy),
+        cmocka_unit_test(every_output_may_go_unused),
+        cmocka_unit_test(products_in_bf16_agree),
+        cmocka_unit_test(bf16_keeps_half),
+        cmocka_unit_test(padding_is_never_read),
+        cmocka_unit_test(time_first_input_is_a_view),
+        cmocka_unit_test(empty_batches_and_times),
+        cmocka_unit_test(bad_weights_are_named),
+        cmocka_unit_test(bad_states_and_lengths_are_named),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
