@@ -48,9 +48,15 @@ static int run_steps(measurement *t, ae_profile *profile, ae_err *e)
     return 0;
 }
 
+/* Tokens of a step: InferSent reads pairs of texts. */
+static int64_t tokens_of(const measurement *t)
+{
+    return t->batch * t->seq * (strcmp(t->model.row->name, "infersent") == 0 ? 2 : 1);
+}
+
 static int print_result(ae_run *run, const measurement *t, double gflops, double flop)
 {
-    double tokens = (double)(t->batch * t->seq) * (strcmp(t->model.row->name, "infersent") == 0 ? 2 : 1);
+    double tokens = (double)tokens_of(t);
     double times[MAX_STEPS], best = t->times[0];
     memcpy(times, t->times, sizeof times);
     for (int i = 1; i < t->steps; i++) {
@@ -101,8 +107,8 @@ static int run_bench(ae_run *run, bool train)
     int status = -1;
     if (t.graph && ae_bench_model_new(&t.model, recipe, t.batch, t.seq, true, &run->error) == 0 &&
         run_steps(&t, run->profile, &run->error) == 0) {
-        double flop, gflops = ae_bench_matmul_rate(t.model.root, t.batch * t.seq, train,
-                                                   ae_graph_get_precision(t.graph), &flop, &run->error);
+        double flop, gflops = ae_bench_matmul_rate(t.model.root, tokens_of(&t), train, ae_graph_get_precision(t.graph),
+                                                   &flop, &run->error);
         status = run->error.code ? -1 : print_result(run, &t, gflops, flop);
     }
     ae_optimizer_free(t.optimizer);
