@@ -78,14 +78,14 @@ void ae_stop_signal_begin(void)
     watched = pthread_create(&watcher, NULL, watch, NULL) == 0;
 }
 
-/* OpenMP's threads keep the signals blocked, which never hurts: the program's first thread takes them again. */
+/* OpenMP's threads keep the signals blocked, which never hurts: the program's first thread takes them again. One that
+ * waits by now, unseen by the run, goes to the former handler. */
 void ae_stop_signal_end(void)
 {
     if (watched) {
         pthread_cancel(watcher);
         pthread_join(watcher, NULL);
     }
-    ae_stop_signal(); /* what came last is not left to the former handlers */
     for (int i = 0; i < SIGNALS; i++) {
         sigaction(signals[i], &before[i], NULL);
     }

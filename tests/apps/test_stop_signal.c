@@ -64,6 +64,11 @@ static void former_handlers_return(void **state)
     assert_int_equal(former_came, 0);
     raise(SIGTERM);
     assert_int_equal(former_came, SIGTERM);
+    former_came = 0;
+    ae_stop_signal_begin();
+    raise(SIGTERM); /* nobody looks before the end */
+    ae_stop_signal_end();
+    assert_int_equal(former_came, SIGTERM);
     signal(SIGTERM, SIG_DFL);
 }
 
