@@ -104,10 +104,10 @@ static int gru_forward(ae_call *c)
         return -1;
     }
     ae_graph *g = c->graph;
-    ae_tensor *hg_n = ae_call_extra(c, HG_N, l.act.t->dtype, 2, (int64_t[]){l.s.total, l.hidden});
+    ae_tensor *hg_n = ae_call_extra(c, HG_N, l.act.packed->dtype, 2, (int64_t[]){l.s.total, l.hidden});
     float *hg = ae_steps_matrix(&l.s, l.s.batch, 3 * l.hidden);
     if (!hg || ae_step_rows_make(&l.hg_n, &l.s, l.hidden, hg_n) != 0 ||
-        ae_recurrent_inputs(c, &l.s, l.act.t, ae_bias_sum(g, c->in[REC_B_IH], NULL)) != 0) {
+        ae_recurrent_inputs(c, &l.s, l.act.packed, ae_bias_sum(g, c->in[REC_B_IH], NULL)) != 0) {
         return -1;
     }
     ae_weight hh;
@@ -190,7 +190,7 @@ static void gru_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     }
     ae_weight_free(&hh);
     if (status == 0) {
-        ae_recurrent_gradients(c, &l.s, d.dxg.t, d.dhg.t, d.b.previous, gin);
+        ae_recurrent_gradients(c, &l.s, d.dxg.packed, d.dhg.packed, d.b.previous, gin);
         ae_recurrent_state_gradient(c, &l.s, H0, d.b.dh, gin);
     }
 }
@@ -254,7 +254,7 @@ static int gru_reset_before_forward(ae_call *c)
     float *gates = ae_steps_matrix(&l.s, l.s.batch, 2 * n), *rh = ae_steps_matrix(&l.s, l.s.batch, n);
     const float *bias = ae_bias_sum(g, c->in[REC_B_IH], c->in[REC_B_HH]);
     ae_weight rz = {0}, cand = {0};
-    int status = ae_recurrent_inputs(c, &l.s, l.act.t, bias);
+    int status = ae_recurrent_inputs(c, &l.s, l.act.packed, bias);
     if (status == 0 && weight_part(c, &rz, 0, 2 * n, pack_rows(&l.s), false) == 0) {
         status = weight_part(c, &cand, 2 * n, 3 * n, pack_rows(&l.s), false);
     }
@@ -339,7 +339,7 @@ static void reset_before_weight(ae_call *c, const gru_layer *l, const gru_gradie
         return;
     }
     float *dw = gin[REC_W_HH]->data, *rh = d->b.previous;
-    const ae_tensor *dxg = d->dxg.t;
+    const ae_tensor *dxg = d->dxg.packed;
     const char *candidates = (const char *)dxg->data + (size_t)(2 * n) * ae_dtype_size(dxg->dtype);
     ae_weight_gradient(c->graph, total, dxg->data, dxg->dtype, 3 * n, 2 * n, rh, n, dw, false);
     for (int64_t t = 0; t < l->s.steps; t++) {
@@ -359,7 +359,7 @@ static void gru_reset_before_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor *
     if (gru_back_begin(c, &l, &d, gout) != 0 || reset_before_steps_back(c, &l, &d) != 0) {
         return;
     }
-    ae_recurrent_gradients(c, &l.s, d.dxg.t, d.dxg.t, NULL, gin);
+    ae_recurrent_gradients(c, &l.s, d.dxg.packed, d.dxg.packed, NULL, gin);
     ae_recurrent_state_gradient(c, &l.s, H0, d.b.dh, gin);
     if (d.b.previous) {
         reset_before_weight(c, &l, &d, gin);

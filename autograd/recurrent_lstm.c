@@ -292,7 +292,7 @@ static void lstm_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     if (lstm_back_begin(c, &l, &d, gout) != 0 || run_back(c, &l, &d) != 0) {
         return;
     }
-    ae_recurrent_gradients(c, &l.s, d.dgates.t, d.dgates.t, d.b.previous, gin);
+    ae_recurrent_gradients(c, &l.s, d.dgates.packed, d.dgates.packed, d.b.previous, gin);
     ae_recurrent_state_gradient(c, &l.s, H0, d.b.dh, gin);
     ae_recurrent_state_gradient(c, &l.s, C0, d.dc, gin);
     if (d.dproj) {

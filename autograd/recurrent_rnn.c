@@ -122,7 +122,7 @@ static void rnn_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
         rnn_steps_back(c, &s, b.h, b.dy, b.dh, &dgates) != 0) {
         return;
     }
-    ae_recurrent_gradients(c, &s, dgates.t, dgates.t, b.previous, gin);
+    ae_recurrent_gradients(c, &s, dgates.packed, dgates.packed, b.previous, gin);
     ae_recurrent_state_gradient(c, &s, H0, b.dh, gin);
 }
 

@@ -248,24 +248,25 @@ void ae_steps_add(const ae_steps *s, int64_t step, const float *packed, int64_t 
 
 /* ---- packed matrices in the compute type --------------------------------------------------------------------------- */
 
-int ae_step_rows_make(ae_step_rows *r, const ae_steps *s, int64_t n, ae_tensor *t)
+int ae_step_rows_make(ae_step_rows *r, const ae_steps *s, int64_t n, ae_tensor *packed)
 {
     ae_dtype dtype = ae_compute_dtype(s->graph, AE_F32);
-    *r = (ae_step_rows){.s = s, .n = n, .t = t ? t : ae_empty(s->graph, dtype, 2, (int64_t[]){s->total, n})};
-    r->buffer = ae_ok(s->graph) && r->t->dtype != AE_F32 ? ae_steps_matrix(s, s->batch, n) : NULL;
+    *r = (ae_step_rows){
+        .s = s, .n = n, .packed = packed ? packed : ae_empty(s->graph, dtype, 2, (int64_t[]){s->total, n})};
+    r->buffer = ae_ok(s->graph) && r->packed->dtype != AE_F32 ? ae_steps_matrix(s, s->batch, n) : NULL;
     return ae_ok(s->graph) ? 0 : -1;
 }
 
 float *ae_step_rows_place(const ae_step_rows *r, int64_t step)
 {
-    return r->buffer ? r->buffer : (float *)r->t->data + r->s->first[step] * r->n;
+    return r->buffer ? r->buffer : (float *)r->packed->data + r->s->first[step] * r->n;
 }
 
 /* The kernel that moves a step's rows between bf16 and the buffer, on threads. */
 static void move_rows(const ae_step_rows *r, int64_t step, bool out)
 {
     const ae_kernels *k = ae_kernels_get();
-    uint16_t *rows = (uint16_t *)r->t->data + r->s->first[step] * r->n;
+    uint16_t *rows = (uint16_t *)r->packed->data + r->s->first[step] * r->n;
     const int64_t n = r->s->count[step] * r->n, block = 1 << 14;
 #pragma omp parallel for schedule(static) if (n > block)
     for (int64_t i = 0; i < n; i += block) {

@@ -60,13 +60,13 @@ void ae_steps_add(const ae_steps *s, int64_t step, const float *packed, int64_t 
 /* A packed matrix (total,n) that is f32, or bf16 under that precision; one step of it at a time is f32 for kernels. */
 typedef struct ae_step_rows {
     const ae_steps *s;
-    ae_tensor *t;
+    ae_tensor *packed;
     int64_t n;
-    float *buffer; /* (B,n) when t is bf16 */
+    float *buffer; /* (B,n) when packed is bf16 */
 } ae_step_rows;
 
-/* Takes t as rows of steps, or with NULL makes it, in the current frame. Returns 0 or -1. */
-int ae_step_rows_make(ae_step_rows *r, const ae_steps *s, int64_t n, ae_tensor *t);
+/* Takes a packed matrix, or with NULL makes one, in the current frame. Returns 0 or -1. */
+int ae_step_rows_make(ae_step_rows *r, const ae_steps *s, int64_t n, ae_tensor *packed);
 
 /* The rows of a step, read; where they lie or in the buffer, which the next call overwrites. */
 float *ae_step_rows_read(const ae_step_rows *r, int64_t step);

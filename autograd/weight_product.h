@@ -1,4 +1,4 @@
-/* Internal to autograd/: products of f32 rows with a weight, in the graph's precision, for ops that run several of them
+/* Internal to autograd/: products of rows with a weight, in the graph's precision, for ops that run several of them
  * with one weight. */
 #ifndef AE_AUTOGRAD_WEIGHT_PRODUCT_H
 #define AE_AUTOGRAD_WEIGHT_PRODUCT_H
