@@ -413,12 +413,10 @@ static double time_of(rates *r, const product *p, ae_dtype precision, ae_err *e)
     return seconds;
 }
 
-double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, ae_dtype precision, double *flop,
-                            ae_err *e)
+double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, ae_dtype precision, ae_err *e)
 {
     rates r = {.count = 0};
-    double seconds = 0;
-    *flop = 0;
+    double seconds = 0, flop = 0;
     for (int i = 0; i < ae_model_count(root) && !e->code; i++) {
         ae_param_info info = ae_model_at(root, i);
         bool table = strstr(info.name, "embedding") || strstr(info.name, "wte") || strstr(info.name, "wpe");
@@ -434,8 +432,8 @@ double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, a
         p[2] = (product){out, in, rows, true, false};  /* dW = dy^T x */
         for (int k = 0; k < (training ? 3 : 1); k++) {
             seconds += time_of(&r, &p[k], precision, e);
-            *flop += 2.0 * (double)p[k].m * (double)p[k].n * (double)p[k].k;
+            flop += 2.0 * (double)p[k].m * (double)p[k].n * (double)p[k].k;
         }
     }
-    return seconds > 0 ? *flop / seconds * 1e-9 : 0;
+    return seconds > 0 ? flop / seconds * 1e-9 : 0;
 }

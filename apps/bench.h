@@ -75,10 +75,9 @@ AE_API double ae_median(double *values, int n);
 AE_API double ae_peak_rss_gib(void);
 
 /* GFLOP/s of products with every weight matrix of the model and `rows` rows in a precision: forward, and with training
- * both gradients; each product is timed several times and its best time counts. *flop receives the operations of one
- * such pass. Embeddings, and heads that see one row a text, are left out. */
-AE_API double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, ae_dtype precision, double *flop,
-                                   ae_err *e);
+ * both gradients; each product is timed several times and its best time counts. Embeddings, and heads that see one row
+ * a text, are left out. */
+AE_API double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, ae_dtype precision, ae_err *e);
 
 /* Prints a row each for an LSTM, oneDNN's LSTM and a GRU of `width` cells on (batch,time,width). 0, or -1 and
  * run->error. */

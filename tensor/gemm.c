@@ -4,6 +4,7 @@
 #include "tensor/kernels.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,8 +237,22 @@ int ae_gemm_plain(const ae_gemm *p, ae_err *e)
     return q.b_pack && q.k > 0 ? plain_from_blocked(&q, e) : ae_gemm_plain_unchecked(&q, e);
 }
 
+static atomic_ullong multiplications;
+
+double ae_gemm_flop(void)
+{
+    return 2 * (double)atomic_load_explicit(&multiplications, memory_order_relaxed);
+}
+
 int ae_gemm_run(const ae_gemm *p, ae_err *e)
 {
     ae_gemm q;
-    return ae_gemm_check(p, &q, e) ? -1 : ae_kernels_dry() ? 0 : ae_gemm_run_unchecked(&q, e);
+    if (ae_gemm_check(p, &q, e)) {
+        return -1;
+    }
+    if (ae_kernels_dry()) {
+        return 0;
+    }
+    atomic_fetch_add_explicit(&multiplications, (uint64_t)(q.batch * q.m * q.n * q.k), memory_order_relaxed);
+    return ae_gemm_run_unchecked(&q, e);
 }

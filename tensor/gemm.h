@@ -93,6 +93,9 @@ AE_API ae_gemm ae_gemm_dense(ae_dtype dtype, int64_t m, int64_t n, int64_t k, co
  * operands, an unknown activation), AE_E_MEMORY. */
 AE_API int ae_gemm_run(const ae_gemm *p, ae_err *e);
 
+/* Operations that ae_gemm_run has made in this process, from any thread: 2 m n k a matrix. */
+AE_API double ae_gemm_flop(void);
+
 /* The same product in portable C, on every dtype; same errors. A pack is read back. */
 AE_API int ae_gemm_plain(const ae_gemm *p, ae_err *e);
 

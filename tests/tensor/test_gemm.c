@@ -831,6 +831,21 @@ static void counters(void **state)
     assert_int_equal(ae_kernel_count_at(AE_KERNEL_COUNT), -1);
 }
 
+/* 2 m n k a matrix, whichever implementation runs; what is in error counts nothing. */
+static void operations(void **state)
+{
+    (void)state;
+    float a[6] = {0}, b[12] = {0}, c[8];
+    ae_err e = {0};
+    ae_gemm p = ae_gemm_dense(AE_F32, 2, 4, 3, a, b, c);
+    double before = ae_gemm_flop();
+    assert_int_equal(ae_gemm_run(&p, &e), 0);
+    assert_true(ae_gemm_flop() - before == 48);
+    p.a = NULL;
+    assert_int_equal(ae_gemm_run(&p, &e), -1);
+    assert_true(ae_gemm_flop() - before == 48);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -854,6 +869,7 @@ int main(void)
         cmocka_unit_test(inside_a_region),
         cmocka_unit_test(bad_input),
         cmocka_unit_test(counters),
+        cmocka_unit_test(operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
