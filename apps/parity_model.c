@@ -77,24 +77,46 @@ static int put_gradients(const ae_model *root, ae_tensors *outputs, ae_err *e)
     return 0;
 }
 
+/* What a user sees: every output, observed, and the loss beside them. */
+static void run_outputs(const ae_case *c, ae_parity_model *p, bool packed, ae_tensors *outputs)
+{
+    ae_io io = {p->graph, c->inputs, outputs, packed, false};
+    ae_graph_observe(p->graph, outputs);
+    ae_graph_begin(p->graph, AE_GRAD);
+    p->row->run(p->self, &io);
+    ae_graph_observe(p->graph, NULL);
+}
+
+/* What training computes: the loss alone, and the gradients. */
+static void run_training(const ae_case *c, ae_parity_model *p, bool packed, ae_tensors *outputs, ae_err *e)
+{
+    ae_graph *g = p->graph;
+    ae_io io = {g, c->inputs, outputs, packed, true};
+    ae_graph_begin(g, AE_GRAD);
+    ae_tensor *loss = p->row->run(p->self, &io);
+    if (!loss || !ae_ok(g)) {
+        return;
+    }
+    io.loss_only = false;
+    ae_io_put(&io, "loss", loss);
+    ae_backward(g, loss, 0);
+    if (ae_ok(g)) {
+        put_gradients(p->root, outputs, e);
+    }
+}
+
 int ae_case_run_model(const ae_case *c, bool packed, ae_tensors *outputs, ae_err *e)
 {
     ae_parity_model p;
     if (ae_parity_build(c, &p, e) != 0) {
         return -1;
     }
-    ae_graph_observe(p.graph, outputs);
-    ae_graph_begin(p.graph, AE_GRAD);
-    ae_io io = {p.graph, c->inputs, outputs, packed, false};
-    ae_tensor *loss = p.row->run(p.self, &io);
-    if (loss && ae_ok(p.graph)) {
-        ae_io_put(&io, "loss", loss);
-        ae_backward(p.graph, loss, 0);
+    run_outputs(c, &p, packed, outputs);
+    if (ae_ok(p.graph)) {
+        run_training(c, &p, packed, outputs, e);
     }
     if (!ae_ok(p.graph)) {
         ae_err_set(e, ae_graph_error(p.graph)->code, "%s: %s", c->dir, ae_graph_error(p.graph)->message);
-    } else if (loss) {
-        put_gradients(p.root, outputs, e);
     }
     ae_parity_free(&p);
     return e->code ? -1 : 0;

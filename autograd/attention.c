@@ -291,12 +291,25 @@ static void sample_packed(ae_sample *s, int64_t longest, ae_mask_kind kind, bool
     s->out[0] = ae_f_attention(s->graph, q, k, v, ae_mask_packed(s->graph, kind, 3, offsets), &o);
 }
 
+/* Few queries of packed sequences look at all of their keys; those of one sequence do not look at all. */
+static void sample_packed_cross(ae_sample *s, int64_t longest)
+{
+    int64_t q_offsets[4] = {0, 1, 1, 1 + (longest + 1) / 2}, k_offsets[4] = {0, 2, 4, 4 + longest};
+    char queries[32], keys[32];
+    snprintf(queries, sizeof queries, "%lld,4", (long long)q_offsets[3]);
+    snprintf(keys, sizeof keys, "%lld,4", (long long)k_offsets[3]);
+    ae_tensor *q = ae_sample_in(s, queries, -1, 1), *k = ae_sample_in(s, keys, -1, 1),
+              *v = ae_sample_in(s, keys, -1, 1);
+    ae_attention_options o = {.heads = 2, .dropout = 0.25};
+    s->out[0] = ae_f_attention(s->graph, q, k, v, ae_mask_packed_cross(s->graph, 3, q_offsets, k_offsets), &o);
+}
+
 /* A sample without packing. */
 typedef struct sample_kind {
     const char *q, *k;
-    enum { NO_MASK, KEPT, KEPT_EACH, CAUSAL, CAUSAL_KEPT, PREFIX } mask;
-    const char *bias;     /* or NULL */
-    const char *relative; /* the relative keys (R,A*D), or NULL */
+    enum { NO_MASK, KEPT, KEPT_EACH, CAUSAL, CAUSAL_KEPT, PREFIX, CROSS } mask; /* CROSS: packed only */
+    const char *bias;                                                           /* or NULL */
+    const char *relative;                                                       /* the relative keys (R,A*D), or NULL */
     int64_t origin;
     int heads;
     double scale, dropout;
@@ -329,11 +342,11 @@ static const ae_mask *sample_mask(ae_sample *s, const sample_kind *of)
     return of->bias ? ae_mask_with_bias(g, mask, ae_sample_in(s, of->bias, -1, 1)) : mask;
 }
 
-enum { SMALL_SAMPLES = 15, BIG_SAMPLES = 7 };
+enum { SMALL_SAMPLES = 16, BIG_SAMPLES = 8 };
 
 static void attention_sample(ae_sample *s)
 {
-    /* Three small ones and a big one are packed; with relative keys (3,4) and (100,12) some pairs find none. */
+    /* Those without shapes are packed; with relative keys (3,4) and (100,12) some pairs find none. */
     static const sample_kind kinds[SMALL_SAMPLES + BIG_SAMPLES] = {
         {"2,3,4", "2,3,4", .heads = 2, .dropout = 0.25},
         {"2,3,4", "2,5,4", KEPT, .heads = 2, .scale = 0.7},
@@ -350,16 +363,22 @@ static void attention_sample(ae_sample *s)
         {"2,3,4", "2,5,4", CAUSAL, .relative = "7,4", .origin = 2, .heads = 2, .of_keys = true},
         {"2,3,4", "2,5,4", KEPT, .relative = "3,4", .origin = 1, .heads = 2, .of_keys = true},
         {"", "", CAUSAL, .relative = "", .heads = 0},
+        {"", "", CROSS, .heads = 0},
         {"2,70,32", "2,70,32", .heads = 2, .dropout = 0.25},
         {"1,150,12", "1,150,12", CAUSAL, .bias = "150", .heads = 2},
         {"2,67,16", "2,130,16", .bias = "2,1,67,130", .heads = 2},
         {"2,70,32", "2,130,32", CAUSAL, .relative = "199,32", .origin = 69, .heads = 2},
         {"1,150,12", "1,90,12", .relative = "100,12", .origin = 80, .heads = 2},
         {"1,70,16", "1,200,16", .relative = "230,16", .origin = 60, .heads = 2, .of_keys = true},
-        {"", "", NO_MASK, .relative = "", .heads = 0}};
+        {"", "", NO_MASK, .relative = "", .heads = 0},
+        {"", "", CROSS, .heads = 0}};
     const sample_kind *of = &kinds[s->variant];
     if (!of->heads) {
-        int64_t longest = s->variant >= SMALL_SAMPLES ? 140 : of->mask == CAUSAL ? 3 : 1;
+        int64_t longest = s->variant >= SMALL_SAMPLES ? 140 : of->mask == NO_MASK ? 1 : 3;
+        if (of->mask == CROSS) {
+            sample_packed_cross(s, longest);
+            return;
+        }
         sample_packed(s, longest, of->mask == CAUSAL ? AE_MASK_CAUSAL : AE_MASK_FULL, of->relative != NULL);
         return;
     }

@@ -46,6 +46,10 @@ AE_API const ae_mask *ae_mask_prefix(ae_graph *g, const ae_tensor *prefix_length
 /* Packed sequences: n of them, offsets (n+1) rising from 0 into the rows of queries, keys and values alike. */
 AE_API const ae_mask *ae_mask_packed(ae_graph *g, ae_mask_kind kind, int64_t n, const int64_t *offsets);
 
+/* The same with queries of their own, n sequences of both: no query of a sequence, or few, may look at all of its keys.
+ * Every query sees every key of its sequence. */
+AE_API const ae_mask *ae_mask_packed_cross(ae_graph *g, int64_t n, const int64_t *q_offsets, const int64_t *k_offsets);
+
 /* A copy of mask with an additive bias, which broadcasts to (B,A,T,S) and may have a gradient. Not for packed masks. */
 AE_API const ae_mask *ae_mask_with_bias(ae_graph *g, const ae_mask *mask, ae_tensor *bias);
 

@@ -83,12 +83,12 @@ const ae_mask *ae_mask_prefix(ae_graph *g, const ae_tensor *prefix_lengths, cons
     return m;
 }
 
-const ae_mask *ae_mask_packed(ae_graph *g, ae_mask_kind kind, int64_t n, const int64_t *offsets)
+/* A copy of n + 1 offsets, which rise from 0. */
+static const int64_t *copy_offsets(ae_graph *g, int64_t n, const int64_t *offsets)
 {
-    ae_mask *m = mask_new(g, kind);
     int64_t *copy = ae_arena(g, (size_t)(n + 1) * sizeof *copy);
-    if (!m || !copy) {
-        return m;
+    if (!copy) {
+        return NULL;
     }
     memcpy(copy, offsets, (size_t)(n + 1) * sizeof *copy);
     for (int64_t i = 0; i <= n; i++) {
@@ -98,9 +98,30 @@ const ae_mask *ae_mask_packed(ae_graph *g, ae_mask_kind kind, int64_t n, const i
             break;
         }
     }
-    m->sequences = n;
-    m->q_offsets = copy;
-    m->k_offsets = copy;
+    return copy;
+}
+
+const ae_mask *ae_mask_packed(ae_graph *g, ae_mask_kind kind, int64_t n, const int64_t *offsets)
+{
+    ae_mask *m = mask_new(g, kind);
+    const int64_t *copy = copy_offsets(g, n, offsets);
+    if (m && copy) {
+        m->sequences = n;
+        m->q_offsets = copy;
+        m->k_offsets = copy;
+    }
+    return m;
+}
+
+const ae_mask *ae_mask_packed_cross(ae_graph *g, int64_t n, const int64_t *q_offsets, const int64_t *k_offsets)
+{
+    ae_mask *m = mask_new(g, AE_MASK_FULL);
+    const int64_t *queries = copy_offsets(g, n, q_offsets), *keys = copy_offsets(g, n, k_offsets);
+    if (m && queries && keys) {
+        m->sequences = n;
+        m->q_offsets = queries;
+        m->k_offsets = keys;
+    }
     return m;
 }
 

@@ -1,6 +1,7 @@
 /* BERT. Per layer (post-norm), with x (B,T,H):
  *     x = LayerNorm(x + Dropout(MultiHeadAttention(x)))
- *     x = LayerNorm(x + Dropout(W2 gelu(W1 x + b1) + b2)) */
+ *     x = LayerNorm(x + Dropout(W2 gelu(W1 x + b1) + b2))
+ * where the last layer goes on with those positions alone that a head reads. */
 #include "zoo/bert.h"
 
 /* ---- parameters ---------------------------------------------------------------------------------------------------- */
@@ -130,15 +131,16 @@ static ae_tensor *attend_to_memory(ae_graph *g, const struct ae_attention *a, in
     return ae_attention(g, a, x, memory, mask, -1);
 }
 
-ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor *x, const ae_mask *mask,
-                         ae_tensor *memory, const ae_mask *memory_mask)
+ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor *x, ae_tensor *rows,
+                         const ae_mask *mask, ae_tensor *memory, const ae_mask *memory_mask)
 {
     ae_frame f = ae_frame_open(g);
     const struct ae_bert_layer *l = &b->layer[i];
     double dropout = b->config.hidden_dropout_prob;
+    ae_tensor *q = rows ? ae_index_select(g, x, 0, rows) : x;
     ae_tensor *a =
-        l->distance ? attend_by_distance(g, b, l, x, mask, i) : ae_attention(g, &l->attention, x, x, mask, i);
-    x = ae_residual_norm(g, &l->attention_norm, x, a, dropout); /* LayerNorm(x + Dropout(a)) */
+        l->distance ? attend_by_distance(g, b, l, x, mask, i) : ae_attention(g, &l->attention, q, x, mask, i);
+    x = ae_residual_norm(g, &l->attention_norm, q, a, dropout); /* LayerNorm(x + Dropout(a)) */
     if (memory) {
         a = attend_to_memory(g, &l->cross, i, x, memory, memory_mask);
         x = ae_residual_norm(g, &l->cross_norm, x, a, dropout);
@@ -148,7 +150,7 @@ ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor 
     return ae_frame_return(f, x);
 }
 
-/* One layer as a segment: in[0] is x, in[1] the memory or NULL. */
+/* One layer as a segment: in[0] is x, in[1] the memory or NULL, in[2] the rows that go on or NULL. */
 struct layer_call {
     const struct ae_bert *bert;
     int i;
@@ -159,7 +161,7 @@ static ae_tensor *call_layer(ae_graph *g, void *self, ae_tensor *const *in, int 
 {
     const struct layer_call *c = self;
     (void)n;
-    return ae_bert_layer(g, c->bert, c->i, in[0], c->mask, in[1], c->memory_mask);
+    return ae_bert_layer(g, c->bert, c->i, in[0], in[2], c->mask, in[1], c->memory_mask);
 }
 
 static void show(ae_graph *g, const ae_packing *packing, ae_tensor *x, int i)
@@ -171,6 +173,38 @@ static void show(ae_graph *g, const ae_packing *packing, ae_tensor *x, int i)
     }
 }
 
+/* How a batch runs through the layers. */
+struct plan {
+    const ae_packing *packing; /* NULL: padded */
+    const ae_mask *mask, *memory_mask;
+    ae_queries last; /* of the last layer */
+};
+
+static struct plan plan_of(ae_graph *g, const struct ae_bert *b, const ae_bert_inputs *in)
+{
+    bool each = in->attention_mask && in->attention_mask->ndim == 3; /* says for each query what it sees */
+    bool packed = in->packed && in->attention_mask && !each && !in->encoder_hidden_states;
+    bool causal = b->config.is_decoder && !each;
+    bool few = in->reading && !ae_observing(g) && !causal && !in->encoder_hidden_states &&
+               (packed || !in->attention_mask) && b->config.position_embedding_type == AE_BERT_ABSOLUTE;
+    ae_mask_kind kind = causal ? AE_MASK_CAUSAL : AE_MASK_FULL;
+    struct plan p = {0};
+    if (packed || few) {
+        p.packing = packed ? ae_packing_plan(g, in->attention_mask)
+                           : ae_packing_whole(g, ae_dim(in->input_ids, 0), ae_dim(in->input_ids, 1));
+        p.mask = ae_packing_mask(g, p.packing, kind);
+    } else {
+        p.mask = causal ? ae_mask_causal(g, in->attention_mask) : ae_mask_padding(g, in->attention_mask);
+    }
+    if (few) {
+        p.last = ae_packing_read(g, p.packing, in->reading);
+    }
+    if (in->encoder_hidden_states) {
+        p.memory_mask = ae_mask_padding(g, in->encoder_attention_mask);
+    }
+    return p;
+}
+
 ae_tensor *ae_bert_encode(ae_graph *g, const struct ae_bert *b, const ae_bert_inputs *in)
 {
     ae_tensor *memory = in->encoder_hidden_states;
@@ -178,25 +212,23 @@ ae_tensor *ae_bert_encode(ae_graph *g, const struct ae_bert *b, const ae_bert_in
         return ae_fail(g, AE_E_VALUE,
                        "bert: encoder_hidden_states are given; add_cross_attention must be true for them");
     }
-    bool each = in->attention_mask && in->attention_mask->ndim == 3; /* says for each query what it sees */
-    bool packed = in->packed && in->attention_mask && !each && !memory;
-    bool causal = b->config.is_decoder && !each;
-    ae_mask_kind kind = causal ? AE_MASK_CAUSAL : AE_MASK_FULL;
-    ae_frame f = ae_frame_open(g);
-    const ae_packing *packing = packed ? ae_packing_plan(g, in->attention_mask) : NULL;
-    const ae_mask *mask = packing  ? ae_packing_mask(g, packing, kind)
-                          : causal ? ae_mask_causal(g, in->attention_mask)
-                                   : ae_mask_padding(g, in->attention_mask);
-    const ae_mask *memory_mask = memory ? ae_mask_padding(g, in->encoder_attention_mask) : NULL;
-    ae_frame states = ae_frame_open(g);
-    ae_tensor *x = embed(g, b, in, packing);
-    show(g, packing, x, 0);
-    for (int i = 0; i < b->config.num_hidden_layers; i++) {
-        struct layer_call c = {b, i, mask, memory_mask};
-        x = ae_frame_carry(states, ae_segment(g, call_layer, &c, sizeof c, (ae_tensor *[]){x, memory}, 2));
-        show(g, packing, x, i + 1);
+    if (!ae_ok(g)) {
+        return ae_bad(g);
     }
-    return ae_frame_return(f, packing ? ae_unpack(g, packing, x) : x);
+    ae_frame f = ae_frame_open(g);
+    struct plan p = plan_of(g, b, in);
+    ae_frame states = ae_frame_open(g);
+    ae_tensor *x = embed(g, b, in, p.packing);
+    show(g, p.packing, x, 0);
+    for (int i = 0; i < b->config.num_hidden_layers; i++) {
+        bool few = p.last.rows && i == b->config.num_hidden_layers - 1;
+        struct layer_call c = {b, i, few ? p.last.mask : p.mask, p.memory_mask};
+        ae_tensor *in_layer[] = {x, memory, few ? p.last.rows : NULL};
+        x = ae_frame_carry(states, ae_segment(g, call_layer, &c, sizeof c, in_layer, 3));
+        p.packing = few ? p.last.packing : p.packing;
+        show(g, p.packing, x, i + 1);
+    }
+    return ae_frame_return(f, p.packing ? ae_unpack(g, p.packing, x) : x);
 }
 
 /* ---- heads --------------------------------------------------------------------------------------------------------- */

@@ -63,6 +63,8 @@ typedef struct ae_bert_inputs {
     ae_tensor *token_type_ids;        /* (B,T); NULL: all 0 */
     ae_tensor *position_ids;          /* (B,T) or (1,T); NULL: 0..T-1 */
     bool packed;                      /* skip padding inside; the result at padded positions is zero */
+    const ae_reading *reading;        /* which of the last states are read: others may be zero, for the last layer may
+                                         leave them out; NULL: all */
     ae_tensor *encoder_hidden_states; /* (B,S,H) for cross-attention, which is left out without them; not packed */
     ae_tensor *encoder_attention_mask; /* (B,S) or (B,T,S) likewise; NULL: all are real */
 } ae_bert_inputs;
@@ -77,9 +79,11 @@ AE_API void ae_bert_init(ae_model *m, struct ae_bert *b, const ae_bert_config *c
 AE_API ae_tensor *ae_bert_encode(ae_graph *g, const struct ae_bert *b, const ae_bert_inputs *in);
 
 /* One layer, x (B,T,H) or packed (N,H): section 3 of the paper, the encoder block of Vaswani et al. 2017; with memory
- * (B,S,H), an encoder's states as memory_mask allows, its decoder block. memory NULL: no cross-attention. */
-AE_API ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor *x, const ae_mask *mask,
-                                ae_tensor *memory, const ae_mask *memory_mask);
+ * (B,S,H), an encoder's states as memory_mask allows, its decoder block. memory NULL: no cross-attention. rows (P) i64
+ * of packed x: those alone attend, to all of x, and go on, as mask says (ae_packing_read), without relative positions;
+ * the result is (P,H). NULL: all. */
+AE_API ae_tensor *ae_bert_layer(ae_graph *g, const struct ae_bert *b, int i, ae_tensor *x, ae_tensor *rows,
+                                const ae_mask *mask, ae_tensor *memory, const ae_mask *memory_mask);
 
 /* tanh(W h_[CLS] + b) of states (B,T,H): (B,H). */
 AE_API ae_tensor *ae_bert_pool(ae_graph *g, const struct ae_bert *b, ae_tensor *states);

@@ -137,11 +137,16 @@ static ae_bert_inputs inputs_of(ae_io *io)
     };
 }
 
-static ae_tensor *encode(const struct ae_bert *b, ae_io *io)
+/* reading: which of the states the head reads, where they are no output themselves; NULL: all. */
+static ae_tensor *encode(const struct ae_bert *b, ae_io *io, const ae_reading *reading)
 {
     ae_bert_inputs in = inputs_of(io);
+    in.reading = reading;
     return ae_bert_encode(io->graph, b, &in);
 }
+
+/* What heads over [CLS] read. */
+static const ae_reading of_first = {.first = true};
 
 /* Puts an output that no loss is computed from, without recording it. */
 static void put_logits(const struct ae_bert *b, ae_io *io, const char *name, ae_tensor *states)
@@ -159,7 +164,7 @@ static void put_logits(const struct ae_bert *b, ae_io *io, const char *name, ae_
 static ae_tensor *run_bare(const void *self, ae_io *io)
 {
     const struct ae_bert *b = self;
-    ae_tensor *states = encode(b, io);
+    ae_tensor *states = encode(b, io, NULL);
     ae_tensor *pooled = ae_bert_pool(io->graph, b, states);
     ae_io_put(io, "last_hidden_state", states);
     ae_io_put(io, "pooler_output", pooled);
@@ -175,7 +180,8 @@ static ae_tensor *run_bare(const void *self, ae_io *io)
 static ae_tensor *run_mlm(const void *self, ae_io *io)
 {
     ae_tensor *labels = ae_io_optional(io, "labels");
-    ae_tensor *states = encode(self, io);
+    const ae_reading reading = {.labels = labels, .ignore = -100};
+    ae_tensor *states = encode(self, io, labels && io->loss_only ? &reading : NULL);
     put_logits(self, io, "logits", states);
     return labels ? ae_bert_mlm_loss(io->graph, self, states, labels) : NULL;
 }
@@ -185,7 +191,7 @@ static ae_tensor *run_causal(const void *self, ae_io *io)
 {
     ae_graph *g = io->graph;
     ae_tensor *labels = ae_io_optional(io, "labels");
-    ae_tensor *states = encode(self, io);
+    ae_tensor *states = encode(self, io, NULL);
     put_logits(self, io, "logits", states);
     if (!labels || !ae_ok(g)) {
         return labels ? ae_bad(g) : NULL;
@@ -199,7 +205,8 @@ static ae_tensor *run_pretraining(const void *self, ae_io *io)
     const struct ae_bert *b = self;
     ae_graph *g = io->graph;
     ae_tensor *labels = ae_io_optional(io, "labels"), *next = ae_io_optional(io, "next_sentence_label");
-    ae_tensor *states = encode(b, io);
+    const ae_reading reading = {.first = true, .labels = labels, .ignore = -100};
+    ae_tensor *states = encode(b, io, labels && io->loss_only ? &reading : NULL);
     ae_tensor *pooled = ae_bert_pool(g, b, states);
     ae_tensor *relation = ae_linear(g, &b->classifier, pooled);
     put_logits(b, io, "prediction_logits", states);
@@ -215,7 +222,7 @@ static ae_tensor *run_next_sentence(const void *self, ae_io *io)
 {
     const struct ae_bert *b = self;
     ae_tensor *labels = ae_io_optional(io, "labels");
-    ae_tensor *pooled = ae_bert_pool(io->graph, b, encode(b, io));
+    ae_tensor *pooled = ae_bert_pool(io->graph, b, encode(b, io, &of_first));
     ae_tensor *logits = ae_linear(io->graph, &b->classifier, pooled);
     ae_io_put(io, "logits", logits);
     ae_io_put(io, "pooler_output", pooled);
@@ -227,7 +234,7 @@ static ae_tensor *run_classes(const void *self, ae_io *io)
     const struct ae_bert *b = self;
     ae_graph *g = io->graph;
     ae_tensor *labels = ae_io_optional(io, "labels");
-    ae_tensor *pooled = ae_bert_pool(g, b, encode(b, io));
+    ae_tensor *pooled = ae_bert_pool(g, b, encode(b, io, &of_first));
     ae_tensor *logits = ae_linear(g, &b->classifier, ae_dropout(g, pooled, b->config.classifier_dropout));
     ae_io_put(io, "logits", logits);
     ae_io_put(io, "pooler_output", pooled);
@@ -239,7 +246,7 @@ static ae_tensor *run_tags(const void *self, ae_io *io)
     const struct ae_bert *b = self;
     ae_graph *g = io->graph;
     ae_tensor *labels = ae_io_optional(io, "labels");
-    ae_tensor *states = ae_dropout(g, encode(b, io), b->config.classifier_dropout);
+    ae_tensor *states = ae_dropout(g, encode(b, io, NULL), b->config.classifier_dropout);
     ae_tensor *logits = ae_linear(g, &b->classifier, states);
     ae_io_put(io, "logits", logits);
     return labels ? ae_cross_entropy(g, logits, labels, NULL) : NULL;
@@ -248,7 +255,7 @@ static ae_tensor *run_tags(const void *self, ae_io *io)
 static ae_tensor *run_spans(const void *self, ae_io *io)
 {
     const struct ae_bert *b = self;
-    return ae_io_spans(io, ae_linear(io->graph, &b->classifier, encode(b, io)));
+    return ae_io_spans(io, ae_linear(io->graph, &b->classifier, encode(b, io, NULL)));
 }
 
 static ae_tensor *flat(ae_graph *g, ae_tensor *x)
@@ -268,6 +275,7 @@ static ae_tensor *run_choices(const void *self, ae_io *io)
     in.attention_mask = flat(g, in.attention_mask);
     in.token_type_ids = flat(g, in.token_type_ids);
     in.position_ids = flat(g, in.position_ids);
+    in.reading = &of_first;
     ae_tensor *pooled = ae_dropout(g, ae_bert_pool(g, b, ae_bert_encode(g, b, &in)), b->config.classifier_dropout);
     ae_tensor *logits = ae_reshape(g, ae_linear(g, &b->classifier, pooled), 2, (int64_t[]){-1, choices});
     ae_io_put(io, "logits", logits);

@@ -273,6 +273,8 @@ ae_tensor *ae_composed_run(const void *self, ae_io *io)
         return ae_fail(g, AE_E_VALUE, "composed: the batch holds texts apart (s1_ids); the target siamese takes them");
     }
     struct ae_composed_batch batch = ae_composed_read_batch(c, io, 0);
+    ae_reading reading;
+    batch.tokens.reading = ae_composed_targets_read(c, io, &batch, &reading) ? &reading : NULL;
     ae_tensor *states = ae_composed_encode(g, c, &batch.tokens);
     if (!batch.uer) {
         ae_io_put(io, "last_hidden_state", states);

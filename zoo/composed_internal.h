@@ -22,6 +22,11 @@ ae_json *ae_composed_config(const ae_json *config, ae_err *e);
 /* The parameters of the configured targets, "target.<name>.". */
 void ae_composed_targets_init(ae_model *m, struct ae_composed *c, const ae_json *config, ae_err *e);
 
+/* Which states they read, where their losses are all that is wanted: true and *reading; false when they may read all.
+ */
+bool ae_composed_targets_read(const struct ae_composed *c, ae_io *io, const struct ae_composed_batch *batch,
+                              ae_reading *reading);
+
 /* Their outputs on states, and the sum of their losses, or NULL. */
 ae_tensor *ae_composed_targets_run(const struct ae_composed *c, ae_io *io, const struct ae_composed_batch *batch,
                                    ae_tensor *states);

@@ -193,17 +193,20 @@ static ae_tensor *word_loss(const struct ae_composed *c, ae_io *io, const char *
     return ae_frame_return(f, ae_cross_entropy(g, logits, targets, &o));
 }
 
-static ae_tensor *mlm_run(const struct ae_composed *c, ae_io *io, const struct ae_composed_batch *b, ae_tensor *states)
+/* The words to be found again, (B,T), -100 elsewhere; or NULL. */
+static ae_tensor *mlm_labels(const struct ae_composed *c, ae_io *io, const struct ae_composed_batch *b)
 {
     ae_tensor *labels = b->uer ? uer_target(c, io, "mlm") : ae_io_optional(io, "labels");
+    return b->uer && labels ? where_above(io->graph, labels, labels, 0) : labels;
+}
+
+static ae_tensor *mlm_run(const struct ae_composed *c, ae_io *io, const struct ae_composed_batch *b, ae_tensor *states)
+{
+    ae_tensor *labels = mlm_labels(c, io, b);
     if (!b->uer) {
         put_all(io, c->targets > 1 ? "prediction_logits" : "logits", c, MLM, states);
     }
-    if (!labels) {
-        return NULL;
-    }
-    labels = b->uer ? where_above(io->graph, labels, labels, 0) : labels;
-    return word_loss(c, io, "mlm", "mlm_logits_at_targets", MLM, states, labels, 0);
+    return labels ? word_loss(c, io, "mlm", "mlm_logits_at_targets", MLM, states, labels, 0) : NULL;
 }
 
 static ae_tensor *lm_run(const struct ae_composed *c, ae_io *io, const struct ae_composed_batch *b, ae_tensor *states)
@@ -336,6 +339,20 @@ ae_tensor *ae_composed_siamese_run(const struct ae_composed *c, ae_io *io)
     ae_tensor *logits = ae_linear(g, &c->siamese, ae_concat(g, features, 4, 1));
     ae_io_put(io, "logits", logits);
     return labels ? class_loss(c, io, logits, labels) : NULL;
+}
+
+/* ---- which states they read ----------------------------------------------------------------------------------------- */
+
+bool ae_composed_targets_read(const struct ae_composed *c, ae_io *io, const struct ae_composed_batch *b,
+                              ae_reading *reading)
+{
+    bool whole_texts = c->has[AE_TARGET_cls] && c->pooling != AE_POOLING_FIRST;
+    if (!io->loss_only || !ae_ok(io->graph) || whole_texts || c->has[AE_TARGET_lm] || c->has[AE_TARGET_bilm]) {
+        return false;
+    }
+    *reading = (ae_reading){.first = c->has[AE_TARGET_sp] || c->has[AE_TARGET_cls], .ignore = -100};
+    reading->labels = c->has[AE_TARGET_mlm] ? mlm_labels(c, io, b) : NULL;
+    return reading->first || reading->labels;
 }
 
 /* ---- all of them --------------------------------------------------------------------------------------------------- */

@@ -20,6 +20,7 @@ typedef struct ae_tokens {
     ae_tensor *attention_mask; /* (B,T): 1 at real tokens; NULL when all are */
     ae_tensor *lengths;        /* (B) i64: real tokens, all at the front; NULL: recurrent layers run over all T */
     bool packed;               /* states at padding are of no interest: they need not be computed */
+    const ae_reading *reading; /* which states the targets read: an encoder may leave the others 0; NULL: all */
 } ae_tokens;
 
 /* Which tokens a state depends on: what it may be trained to predict. */

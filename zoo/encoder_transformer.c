@@ -292,6 +292,7 @@ struct run {
     const struct transformer *t;
     const ae_packing *packing; /* NULL: padded */
     const ae_mask *mask;
+    ae_queries last;                   /* of the last layer, which the others' packing and mask give way to */
     ae_tensor *hidden, *bias, *scores; /* of RealFormer's attention */
 };
 
@@ -300,24 +301,33 @@ static ae_tensor *normalise(ae_graph *g, const struct norm *n, ae_tensor *x)
     return n->t5 ? ae_rms_norm(g, &n->rms, x) : ae_layer_norm(g, &n->normal, x);
 }
 
-static ae_tensor *attend(ae_graph *g, struct run *r, const struct layer *l, int i, ae_tensor *x)
+/* q are the rows of x that attend. */
+static ae_tensor *attend(ae_graph *g, struct run *r, const struct layer *l, int i, ae_tensor *q, ae_tensor *x)
 {
     ae_tensor *y = r->t->residual ? residual_attention(g, r->t, l, x, r->hidden, r->bias, &r->scores)
-                                  : ae_attention(g, &l->attention, x, x, r->mask, i);
+                                  : ae_attention(g, &l->attention, q, x, r->mask, i);
     return ae_dropout(g, y, r->t->sizes.dropout);
 }
 
-static ae_tensor *run_layer(ae_graph *g, struct run *r, int i, ae_tensor *x)
+static ae_tensor *rows_of(ae_graph *g, ae_tensor *x, ae_tensor *rows)
+{
+    return rows ? ae_index_select(g, x, 0, rows) : x;
+}
+
+/* rows: those of packed x that attend and go on; NULL: all. */
+static ae_tensor *run_layer(ae_graph *g, struct run *r, int i, ae_tensor *x, ae_tensor *rows)
 {
     const struct layer *l = &r->t->layer[r->t->shared ? 0 : i];
     double dropout = r->t->sizes.dropout;
     ae_frame f = ae_frame_open(g);
+    ae_tensor *on = rows_of(g, x, rows);
     if (r->t->pre) {
-        x = ae_add(g, x, attend(g, r, l, i, normalise(g, &l->norm_1, x)));
+        ae_tensor *n = normalise(g, &l->norm_1, x);
+        x = ae_add(g, on, attend(g, r, l, i, rows_of(g, n, rows), n));
         ae_tensor *h = ae_feed_forward(g, &l->feed_forward, normalise(g, &l->norm_2, x));
         x = ae_add(g, x, ae_dropout(g, h, dropout));
     } else {
-        x = normalise(g, &l->norm_1, ae_add(g, x, attend(g, r, l, i, x)));
+        x = normalise(g, &l->norm_1, ae_add(g, on, attend(g, r, l, i, on, x)));
         ae_tensor *h = ae_feed_forward(g, &l->feed_forward, x);
         x = normalise(g, &l->norm_2, ae_add(g, x, ae_dropout(g, h, dropout)));
     }
@@ -327,7 +337,8 @@ static ae_tensor *run_layer(ae_graph *g, struct run *r, int i, ae_tensor *x)
     return ae_frame_return(f, x);
 }
 
-/* One layer as a segment: in[0] is x, in[1] the bias of relative positions or NULL. */
+/* One layer as a segment: in[0] is x, in[1] the bias of relative positions or NULL, in[2] the rows that go on or NULL.
+ */
 struct layer_call {
     struct run run;
     int i;
@@ -338,17 +349,22 @@ static ae_tensor *call_layer(ae_graph *g, void *self, ae_tensor *const *in, int 
     struct layer_call c = *(const struct layer_call *)self;
     (void)n;
     c.run.mask = in[1] ? ae_mask_with_bias(g, c.run.mask, in[1]) : c.run.mask;
-    return run_layer(g, &c.run, c.i, in[0]);
+    return run_layer(g, &c.run, c.i, in[0], in[2]);
 }
 
 /* RealFormer's layers hand on their scores too: there is little else to spare. */
 static ae_tensor *next_state(ae_graph *g, struct run *r, int i, ae_tensor *x)
 {
     if (r->t->residual) {
-        return run_layer(g, r, i, x);
+        return run_layer(g, r, i, x, NULL);
+    }
+    ae_tensor *rows = i == r->t->sizes.layers_num - 1 ? r->last.rows : NULL;
+    if (rows) {
+        r->packing = r->last.packing;
+        r->mask = r->last.mask;
     }
     struct layer_call c = {*r, i};
-    return ae_segment(g, call_layer, &c, sizeof c, (ae_tensor *[]){x, r->bias}, 2);
+    return ae_segment(g, call_layer, &c, sizeof c, (ae_tensor *[]){x, r->bias, rows}, 3);
 }
 
 static void show(ae_graph *g, const ae_packing *packing, ae_tensor *x, int i)
@@ -363,11 +379,15 @@ static void show(ae_graph *g, const ae_packing *packing, ae_tensor *x, int i)
 static void prepare(ae_graph *g, struct run *r, const ae_tokens *tokens)
 {
     const struct transformer *t = r->t;
-    bool packs = tokens->packed && tokens->attention_mask && t->mask != AE_MASK_PREFIX && !t->bucket.weight &&
-                 !t->residual && ae_begins_real(tokens->attention_mask);
-    r->packing = packs ? ae_packing_plan(g, tokens->attention_mask) : NULL;
-    if (r->packing) {
+    bool can = t->mask != AE_MASK_PREFIX && !t->bucket.weight && !t->residual;
+    bool packs = can && tokens->packed && tokens->attention_mask && ae_begins_real(tokens->attention_mask);
+    bool few =
+        can && tokens->reading && t->mask == AE_MASK_FULL && !ae_observing(g) && (packs || !tokens->attention_mask);
+    if (packs || few) {
+        r->packing = packs ? ae_packing_plan(g, tokens->attention_mask)
+                           : ae_packing_whole(g, ae_dim(tokens->ids, 0), ae_dim(tokens->ids, 1));
         r->mask = ae_packing_mask(g, r->packing, t->mask);
+        r->last = few ? ae_packing_read(g, r->packing, tokens->reading) : r->last;
         return;
     }
     r->bias = t->bucket.weight ? position_bias(g, t, ae_dim(tokens->ids, 1)) : NULL;

@@ -74,7 +74,7 @@ static void a_layer_saves_what_rows_declare(void **state)
     small_bert *s = make(1);
     ae_graph_begin(s->g, AE_TRAIN);
     ae_tensor *x = ae_requires_grad(s->g, ae_ones(s->g, AE_F32, 3, (int64_t[]){B, T, H}));
-    ae_tensor *y = ae_bert_layer(s->g, &s->bert, 0, x, NULL, NULL, NULL);
+    ae_tensor *y = ae_bert_layer(s->g, &s->bert, 0, x, NULL, NULL, NULL, NULL);
     assert_true(ae_ok(s->g));
     int64_t rows_of_h = 1 + 3 + 1 + 2 + 1; /* x, q k v, attention, two sums, input of the feed-forward half */
     int64_t expected = FLOAT * (int64_t)N * (rows_of_h * H + F + A + 2 * 2); /* F: gelu's input */
@@ -96,8 +96,8 @@ static void what_needs_no_gradient_is_not_saved(void **state)
     for (int i = 0; i < 2; i++) {
         ae_graph_begin(s->g, AE_TRAIN);
         ae_tensor *x = ae_ones(s->g, AE_F32, 3, (int64_t[]){B, T, H});
-        x = i ? ae_bert_layer(s->g, &s->bert, 0, x, NULL, NULL, NULL) : x;
-        ae_bert_layer(s->g, &s->bert, 1, x, NULL, NULL, NULL);
+        x = i ? ae_bert_layer(s->g, &s->bert, 0, x, NULL, NULL, NULL, NULL) : x;
+        ae_bert_layer(s->g, &s->bert, 1, x, NULL, NULL, NULL, NULL);
         saved[i] = ae_graph_saved_bytes(s->g);
     }
     assert_true(saved[0] > 0);
