@@ -8,10 +8,11 @@
 #include "autograd/weight_product.h"
 #include "tensor/kernels.h"
 
+#include <omp.h>
 #include <string.h>
 
 enum {
-    BLOCK_BYTES = 64 << 20, /* of logits at a time: the products keep their speed, the memory does not count */
+    BLOCK_BYTES = 128 << 20, /* of logits at a time: few rows make slow products */
     ROWS_LEAST = 64,
     ROWS_MULTIPLE = 16
 };
@@ -65,8 +66,10 @@ typedef struct block_run {
     int64_t many;     /* rows of a block where the weight is read often, else 0 */
     ae_tensor *x;     /* dense */
     const float *bias;
+    const float *late; /* the bias, where the product left it out: a row takes it up on its way to the softmax */
     float *logits, *losses;
     float *dx, *dw, *db; /* NULL where that gradient is not wanted */
+    float *db_parts;     /* (threads,classes): each thread's share of db */
     int64_t features, classes;
     float scale; /* of the gradient: 1, or 1 / rows that count */
 } block_run;
@@ -81,38 +84,42 @@ static int64_t block_rows(int64_t rows, int64_t classes)
     return (each + ROWS_MULTIPLE - 1) / ROWS_MULTIPLE * ROWS_MULTIPLE;
 }
 
-/* Losses of a block's rows from its logits; with gradients, the logits become those of the loss. */
-static void block_losses(const block_run *b, int64_t from, int64_t n)
+/* The loss of one row from its logits, which become those of the loss where there are gradients. */
+static void row_loss(const block_run *b, int64_t i, float *row, float *db)
 {
     const linear_cross_entropy_attr *a = b->call->attr;
     const ae_kernels *k = ae_kernels_get();
-    const ae_tensor *targets = b->call->in[TARGETS];
-    int64_t v = b->classes;
-    bool gradients = b->dx || b->dw || b->db;
-#pragma omp parallel for schedule(static) if (n * v > 16384)
-    for (int64_t i = 0; i < n; i++) {
-        int64_t t = ae_get_i64(targets, from + i);
-        float *row = b->logits + i * v, lse = 0;
-        bool counts = t != a->ignore_index;
-        b->losses[from + i] = counts ? k->cross_entropy(row, v, t, (float)a->smoothing, &lse) : 0;
-        if (gradients && counts) {
-            k->cross_entropy_backward(row, row, v, t, (float)a->smoothing, lse, b->scale);
-        } else if (gradients) {
-            memset(row, 0, (size_t)v * sizeof *row);
-        }
+    int64_t t = ae_get_i64(b->call->in[TARGETS], i), v = b->classes;
+    float lse = 0;
+    if (t == a->ignore_index) {
+        b->losses[i] = 0;
+        memset(row, 0, (size_t)v * sizeof *row);
+        return;
+    }
+    if (b->late) {
+        k->add(row, b->late, row, v);
+    }
+    b->losses[i] = k->cross_entropy(row, v, t, (float)a->smoothing, &lse);
+    if (b->dx || b->dw || b->db) {
+        k->cross_entropy_backward(row, row, v, t, (float)a->smoothing, lse, b->scale);
+    }
+    if (db) {
+        k->add(db, row, db, v);
     }
 }
 
-static void add_column_sums(const block_run *b, int64_t n)
+/* Everything that passes over a row does so at once, while a cache holds it. */
+static void block_losses(const block_run *b, int64_t from, int64_t n)
 {
-    ae_graph *g = b->call->graph;
-    ae_frame f = ae_frame_open(g);
-    ae_tensor *sums = ae_empty(g, AE_F32, 1, &b->classes);
-    if (ae_ok(g)) {
-        ae_column_sums(b->logits, n, b->classes, b->classes, sums->data);
-        ae_kernels_get()->add(b->db, sums->data, b->db, b->classes);
+    int64_t v = b->classes;
+#pragma omp parallel if (n * v > 16384)
+    {
+        float *db = b->db ? b->db_parts + omp_get_thread_num() * v : NULL;
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < n; i++) {
+            row_loss(b, from + i, b->logits + i * v, db);
+        }
     }
-    ae_frame_close(f);
 }
 
 /* As inference computes linear layers; 1 when the block is a product like those of training. */
@@ -144,6 +151,7 @@ static int block_logits(block_run *b, int64_t from, int64_t n)
 {
     ae_call *c = b->call;
     int status = infer_logits(b, from, n);
+    b->late = NULL;
     if (status <= 0) {
         return status;
     }
@@ -151,7 +159,8 @@ static int block_logits(block_run *b, int64_t from, int64_t n)
         return -1;
     }
     const float *x = b->x->data;
-    return ae_weight_forward(c->graph, &b->weight, n, x + from * b->features, b->logits, b->bias, false);
+    b->late = b->bias;
+    return ae_weight_forward(c->graph, &b->weight, n, x + from * b->features, b->logits, NULL, false);
 }
 
 static int run_block(block_run *b, int64_t from, int64_t n)
@@ -169,10 +178,16 @@ static int run_block(block_run *b, int64_t from, int64_t n)
         ae_weight_gradient(g, n, b->logits, AE_F32, b->classes, b->classes, x, b->features, b->dw, from > 0) != 0) {
         return -1;
     }
-    if (b->db) {
-        add_column_sums(b, n);
-    }
     return ae_ok(g) ? 0 : -1;
+}
+
+/* db: what the threads have gathered. */
+static void add_parts(const block_run *b)
+{
+    memset(b->db, 0, (size_t)b->classes * sizeof *b->db);
+    for (int i = 0; i < omp_get_max_threads(); i++) {
+        ae_kernels_get()->add(b->db, b->db_parts + i * b->classes, b->db, b->classes);
+    }
 }
 
 /* The place of input i's gradient, or NULL when it is not wanted. */
@@ -191,15 +206,20 @@ static int run_blocks(block_run *b, int64_t rows)
     ae_graph *g = c->graph;
     int64_t step = block_rows(rows, b->classes), most = rows < step ? rows : step, status = 0;
     ae_tensor *logits = ae_empty(g, AE_F32, 2, (int64_t[]){most, b->classes});
+    ae_tensor *parts = b->db ? ae_zeros(g, AE_F32, 2, (int64_t[]){omp_get_max_threads(), b->classes}) : NULL;
     if (!ae_ok(g)) {
         return -1;
     }
+    b->db_parts = parts ? parts->data : NULL;
     b->many = rows > step ? most : 0;
     b->logits = logits->data;
     for (int64_t from = 0; from < rows && status == 0; from += step) {
         status = run_block(b, from, rows - from < step ? rows - from : step);
     }
     ae_weight_free(&b->weight);
+    if (parts) {
+        add_parts(b);
+    }
     return status == 0 ? 0 : -1;
 }
 
@@ -225,9 +245,6 @@ static int linear_cross_entropy_forward(ae_call *c)
     }
     b.bias = bias ? bias->data : NULL;
     b.losses = losses->data;
-    if (b.db) {
-        memset(b.db, 0, (size_t)b.classes * sizeof *b.db);
-    }
     if (b.dw && rows == 0) {
         memset(b.dw, 0, (size_t)(b.classes * b.features) * sizeof *b.dw);
     }

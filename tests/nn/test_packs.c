@@ -320,11 +320,11 @@ static void losses_are_those_of_the_logits(void **state)
     drop(&l);
 }
 
-/* 260 rows of 70,000 logits pass 64 MiB: two blocks, and one copy of the weight. */
+/* 260 rows of 140,000 logits pass 128 MiB: two blocks, and one copy of the weight. */
 static void losses_by_blocks(void **state)
 {
     (void)state;
-    enum { CLASSES = 70000, WIDTH = 64 };
+    enum { CLASSES = 140000, WIDTH = 64 };
     layers l = make();
     ae_tensor *table = ae_param(l.m, "table", 2, (int64_t[]){CLASSES, WIDTH}, ae_init_normal(0.1));
     assert_true(ae_model_ok(l.m));
