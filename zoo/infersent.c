@@ -92,6 +92,49 @@ static ae_tensor *last_state(ae_graph *g, const struct ae_infersent *s, ae_tenso
     return side_by_side(g, final.h);
 }
 
+/* ---- what a row sees ----------------------------------------------------------------------------------------------- */
+
+/* The release unpacks to the longest sentence of the batch: padding that no row needs is never seen. Texts that stand
+ * one after the other in a batch are a batch each there, so their rows may see unequally many steps. */
+
+/* The largest of n lengths from the first one on. */
+static int64_t longest_of(ae_graph *g, const ae_tensor *lengths, int64_t first, int64_t n)
+{
+    int64_t longest = 0;
+    for (int64_t b = first; ae_ok(g) && b < first + n; b++) {
+        int64_t length = ae_get_i64(lengths, b);
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+/* (rows) how many steps the rows of each of the texts see; NULL when all see the same, which is then all there is. */
+static ae_tensor *steps_seen(ae_graph *g, const ae_tensor *lengths, int texts)
+{
+    int64_t rows = ae_numel(lengths), n = rows / texts, most = longest_of(g, lengths, 0, rows);
+    ae_tensor *seen = ae_full(g, AE_I64, 1, &rows, (double)most);
+    bool equal = true;
+    for (int k = 0; k < texts && ae_ok(g); k++) {
+        int64_t longest = longest_of(g, lengths, k * n, n);
+        equal = equal && longest == most;
+        for (int64_t b = k * n; b < (k + 1) * n; b++) {
+            ae_set_i64(seen, b, longest);
+        }
+    }
+    return equal ? NULL : seen;
+}
+
+/* (rows,T) where a row sees nothing. */
+static ae_tensor *unseen(ae_graph *g, const ae_tensor *seen, int64_t time)
+{
+    int64_t rows = ae_numel(seen);
+    ae_tensor *mask = ae_zeros(g, AE_BOOL, 2, (int64_t[]){rows, time});
+    for (int64_t i = 0; i < rows * time && ae_ok(g); i++) {
+        ((uint8_t *)mask->data)[i] = i % time >= ae_get_i64(seen, i / time);
+    }
+    return mask;
+}
+
 /* ---- section 3.2.2: BiLSTM with max or mean pooling ---------------------------------------------------------------- */
 
 static int descending(const void *a, const void *b)
@@ -100,32 +143,37 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/* The mean as the release's BLSTMprojEncoder takes it: row b is divided by the b-th largest length. */
-static ae_tensor *mean_by_sorted_lengths(ae_graph *g, ae_tensor *h, ae_tensor *lengths)
+/* The mean as the release's BLSTMprojEncoder takes it: row b of a text is divided by its b-th largest length. */
+static ae_tensor *mean_by_sorted_lengths(ae_graph *g, ae_tensor *h, ae_tensor *lengths, int texts)
 {
+    int64_t n = ae_dim(lengths, 0) / texts;
     ae_tensor *divisor = ae_contiguous(g, ae_cast(g, lengths, AE_I64));
     divisor = ae_from_data(g, AE_I64, 2, (int64_t[]){ae_dim(lengths, 0), 1}, divisor->data);
-    if (ae_ok(g)) {
-        qsort(divisor->data, (size_t)ae_numel(divisor), sizeof(int64_t), descending);
+    for (int k = 0; k < texts && ae_ok(g); k++) {
+        qsort((int64_t *)divisor->data + k * n, (size_t)n, sizeof(int64_t), descending);
     }
     return ae_div(g, ae_sum(g, h, 1, (int[]){1}, false), ae_cast(g, divisor, h->dtype));
 }
 
-static ae_tensor *pool(ae_graph *g, const struct ae_infersent *s, ae_tensor *h, ae_tensor *lengths)
+static ae_tensor *pool(ae_graph *g, const struct ae_infersent *s, ae_tensor *h, ae_tensor *lengths, ae_tensor *seen,
+                       int texts)
 {
     const ae_infersent_config *c = &s->config;
     bool projected = c->encoder_type == AE_INFERSENT_BLSTM_PROJ;
     if (c->pool_type == AE_POOLING_MEAN) {
-        return projected && !c->fixed ? mean_by_sorted_lengths(g, h, lengths) : ae_mean_over_time(g, h, lengths);
+        return projected && !c->fixed ? mean_by_sorted_lengths(g, h, lengths, texts) : ae_mean_over_time(g, h, lengths);
     }
-    return ae_max_over_time(g, h, !projected && c->version == 2 ? lengths : NULL);
+    return ae_max_over_time(g, h, !projected && c->version == 2 ? lengths : seen);
 }
 
 /* ---- section 3.2.3: inner attention -------------------------------------------------------------------------------- */
 
-/* sum over t of alpha_t v_t, alpha (B,T) = softmax(logits), v (B,T,W): (B,W). */
-static ae_tensor *attend(ae_graph *g, ae_tensor *logits, ae_tensor *v)
+/* sum over t of alpha_t v_t, alpha (B,T) = softmax(logits) over the steps seen, v (B,T,W): (B,W). */
+static ae_tensor *attend(ae_graph *g, ae_tensor *logits, ae_tensor *v, const ae_tensor *seen)
 {
+    if (seen && ae_ok(g)) { /* finite, as AE_ANOMALY wants it; e to it is 0 */
+        logits = ae_masked_fill(g, logits, unseen(g, seen, ae_dim(logits, 1)), -1e30);
+    }
     ae_tensor *alpha = ae_unsqueeze(g, ae_softmax(g, logits, -1), 1);
     return ae_squeeze(g, ae_matmul(g, alpha, v), 1);
 }
@@ -144,31 +192,31 @@ static ae_tensor *hide_padding(ae_graph *g, ae_tensor *logits, double value)
 }
 
 /* alpha = softmax(w . tanh(W_k h) / 4): the attention of Yang et al. 2016 with a temperature. */
-static ae_tensor *naacl(ae_graph *g, const struct ae_infersent *s, ae_tensor *h)
+static ae_tensor *naacl(ae_graph *g, const struct ae_infersent *s, ae_tensor *h, const ae_tensor *seen)
 {
     ae_tensor *keys = ae_tanh(g, ae_linear(g, &s->proj_key, h));
     ae_tensor *logits = hide_padding(g, ae_scale(g, scores(g, s, keys, 0), 1.0 / 2), -10000);
-    return attend(g, ae_scale(g, logits, 1.0 / 2), ae_linear(g, &s->proj_lstm, h));
+    return attend(g, ae_scale(g, logits, 1.0 / 2), ae_linear(g, &s->proj_lstm, h), seen);
 }
 
 /* Four views of the sentence, after Lin et al. 2017, arXiv:1703.03130. */
-static ae_tensor *mila(ae_graph *g, const struct ae_infersent *s, ae_tensor *h)
+static ae_tensor *mila(ae_graph *g, const struct ae_infersent *s, ae_tensor *h, const ae_tensor *seen)
 {
     ae_tensor *keys = ae_tanh(g, ae_linear(g, &s->proj_key, h)), *values = ae_linear(g, &s->proj_lstm, h), *view[4];
     for (int i = 0; i < 4; i++) {
         int64_t query = s->config.fixed ? i : i > 0;
         ae_tensor *logits = ae_scale(g, scores(g, s, keys, query), 1.0 / 3);
-        view[i] = attend(g, hide_padding(g, logits, -1000), values);
+        view[i] = attend(g, hide_padding(g, logits, -1000), values, seen);
     }
     return ae_concat(g, view, 4, 1);
 }
 
 /* alpha = softmax(w . tanh(W_e h + b_e + W_q max_t h + b_q)); padding is not hidden. */
-static ae_tensor *yang(ae_graph *g, const struct ae_infersent *s, ae_tensor *h)
+static ae_tensor *yang(ae_graph *g, const struct ae_infersent *s, ae_tensor *h, ae_tensor *seen)
 {
-    ae_tensor *summary = ae_linear(g, &s->proj_query, ae_max_over_time(g, h, NULL));
+    ae_tensor *summary = ae_linear(g, &s->proj_query, ae_max_over_time(g, h, seen));
     ae_tensor *m = ae_tanh(g, ae_add(g, ae_linear(g, &s->proj_enc, h), ae_unsqueeze(g, summary, 1)));
-    return attend(g, scores(g, s, m, 0), ae_linear(g, &s->proj_lstm, h));
+    return attend(g, scores(g, s, m, 0), ae_linear(g, &s->proj_lstm, h), seen);
 }
 
 /* ---- section 3.2.4: hierarchical ConvNet --------------------------------------------------------------------------- */
@@ -186,43 +234,54 @@ static ae_tensor *convnet(ae_graph *g, const struct ae_infersent *s, ae_tensor *
 
 /* ---- the encoder --------------------------------------------------------------------------------------------------- */
 
-/* The release unpacks to the longest sentence of the batch: padding that no row needs is never seen. */
-static ae_tensor *cut_to_longest(ae_graph *g, ae_tensor *sent, ae_tensor *lengths)
+/* The last layer of the encoders that read all outputs h (rows,T,2D) of a BiLSTM. */
+static ae_tensor *summarize(ae_graph *g, const struct ae_infersent *s, ae_tensor *h, ae_tensor *lengths, int texts)
 {
-    int64_t longest = 0;
-    for (int64_t b = 0; ae_ok(g) && b < ae_numel(lengths); b++) {
-        int64_t n = ae_get_i64(lengths, b);
-        longest = n > longest ? n : longest;
+    ae_tensor *seen = steps_seen(g, lengths, texts);
+    switch (s->config.encoder_type) {
+    case AE_INFERSENT_NAACL:
+        return naacl(g, s, h, seen);
+    case AE_INFERSENT_MILA:
+        return mila(g, s, h, seen);
+    case AE_INFERSENT_YANG:
+        return yang(g, s, h, seen);
+    case AE_INFERSENT_BLSTM_PROJ:
+        return pool(g, s, ae_linear(g, &s->proj_enc, h), lengths, seen, texts);
+    default:
+        return pool(g, s, h, lengths, seen, texts);
     }
-    return ae_slice(g, sent, 1, 0, longest, 1);
+}
+
+static ae_tensor *encode(ae_graph *g, const struct ae_infersent *s, ae_tensor *sent, ae_tensor *lengths, int texts)
+{
+    switch (s->config.encoder_type) {
+    case AE_INFERSENT_CONVNET:
+        return convnet(g, s, sent);
+    case AE_INFERSENT_LSTM:
+    case AE_INFERSENT_GRU:
+    case AE_INFERSENT_BGRU_LAST:
+        return last_state(g, s, sent, lengths);
+    default:
+        break;
+    }
+    ae_tensor *x = ae_slice(g, sent, 1, 0, longest_of(g, lengths, 0, ae_numel(lengths)), 1);
+    return summarize(g, s, ae_lstm(g, &s->lstm, x, lengths, NULL, NULL), lengths, texts);
 }
 
 ae_tensor *ae_infersent_encode(ae_graph *g, const struct ae_infersent *s, ae_tensor *sent, ae_tensor *lengths)
 {
     ae_frame f = ae_frame_open(g);
-    switch (s->config.encoder_type) {
-    case AE_INFERSENT_CONVNET:
-        return ae_frame_return(f, convnet(g, s, sent));
-    case AE_INFERSENT_LSTM:
-    case AE_INFERSENT_GRU:
-    case AE_INFERSENT_BGRU_LAST:
-        return ae_frame_return(f, last_state(g, s, sent, lengths));
-    default:
-        break;
+    return ae_frame_return(f, encode(g, s, sent, lengths, 1));
+}
+
+ae_tensor *ae_infersent_encode_pairs(ae_graph *g, const struct ae_infersent *s, ae_tensor *sent, ae_tensor *lengths)
+{
+    if (ae_ok(g) && ae_dim(sent, 0) % 2 != 0) {
+        return ae_fail(g, AE_E_SHAPE, "infersent: %lld rows; texts of pairs are an even number",
+                       (long long)ae_dim(sent, 0));
     }
-    ae_tensor *h = ae_lstm(g, &s->lstm, cut_to_longest(g, sent, lengths), lengths, NULL, NULL); /* (B,T,2D) */
-    switch (s->config.encoder_type) {
-    case AE_INFERSENT_NAACL:
-        return ae_frame_return(f, naacl(g, s, h));
-    case AE_INFERSENT_MILA:
-        return ae_frame_return(f, mila(g, s, h));
-    case AE_INFERSENT_YANG:
-        return ae_frame_return(f, yang(g, s, h));
-    case AE_INFERSENT_BLSTM_PROJ:
-        return ae_frame_return(f, pool(g, s, ae_linear(g, &s->proj_enc, h), lengths));
-    default:
-        return ae_frame_return(f, pool(g, s, h, lengths));
-    }
+    ae_frame f = ae_frame_open(g);
+    return ae_frame_return(f, encode(g, s, sent, lengths, 2));
 }
 
 /* ---- section 3.1: the classifier ----------------------------------------------------------------------------------- */

@@ -78,6 +78,13 @@ AE_API int64_t ae_infersent_width(const ae_infersent_config *config);
 /* sent (B,T,word_emb_dim), word vectors with zeros as padding; lengths (B) of i32 or i64 in 1..T: (B, width). */
 AE_API ae_tensor *ae_infersent_encode(ae_graph *g, const struct ae_infersent *s, ae_tensor *sent, ae_tensor *lengths);
 
+/* The same for both texts of B pairs at once, which reads the recurrent weights once a step for both: of sent
+ * (2B,T,word_emb_dim) and lengths (2B) the first B rows are the first texts, the others the second ones. (2B, width),
+ * equal to ae_infersent_encode of each half with the padding it has apart, but for ConvNetEncoder: that one reads all
+ * padding there is, so that halves with less of it differ. */
+AE_API ae_tensor *ae_infersent_encode_pairs(ae_graph *g, const struct ae_infersent *s, ae_tensor *sent,
+                                            ae_tensor *lengths);
+
 /* "encoder." and "classifier." of the release's NLINet. */
 AE_API void ae_nli_net_init(ae_model *m, struct ae_nli_net *n, const ae_infersent_config *config);
 

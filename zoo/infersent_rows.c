@@ -180,25 +180,130 @@ static int check_ids(ae_graph *g, const char *name, const ae_tensor *ids, const 
     return ae_ok(g) ? 0 : -1;
 }
 
-/* A sentence encoded: vectors `sent` (T,B,word_emb_dim) with their lengths, or ids (B,T) "s1_ids" with "s1_lengths". */
-static ae_tensor *encode(const struct ae_infersent *s, ae_io *io, const char *sent, const char *lengths, int which)
+/* A text of the batch: ids (B,T), or vectors (B,T,word_emb_dim). */
+typedef struct text {
+    const char *name, *lengths_name;
+    ae_tensor *words, *lengths;
+    bool ids;
+} text;
+
+/* Vectors `sent` (T,B,word_emb_dim) with their lengths, or ids (B,T) "s1_ids" with "s1_lengths". */
+static text text_of(ae_io *io, const char *sent, const char *lengths, int which)
 {
     static const char *const names[][2] = {{"s1_ids", "s1_lengths"}, {"s2_ids", "s2_lengths"}};
     ae_graph *g = io->graph;
-    if (!ae_tensors_get(io->inputs, names[which][0])) {
-        ae_tensor *x = ae_io_get(io, sent), *n = ae_io_get(io, lengths);
-        return ae_infersent_encode(g, s, ae_transpose(g, x, 0, 1), n);
+    text t = {.name = sent, .lengths_name = lengths, .ids = ae_tensors_get(io->inputs, names[which][0]) != NULL};
+    if (t.ids) {
+        t.name = names[which][0];
+        t.lengths_name = names[which][1];
     }
-    ae_tensor *ids = ae_io_get(io, names[which][0]), *n = ae_io_get(io, names[which][1]);
-    if (check_ids(g, names[which][0], ids, n) != 0) {
+    t.words = ae_io_get(io, t.name);
+    t.lengths = ae_io_get(io, t.lengths_name);
+    if (t.ids) {
+        check_ids(g, t.name, t.words, t.lengths);
+    } else {
+        t.words = ae_transpose(g, t.words, 0, 1);
+    }
+    return t;
+}
+
+static ae_tensor *encode(const struct ae_infersent *s, ae_io *io, const text *t)
+{
+    ae_graph *g = io->graph;
+    if (!ae_ok(g)) {
         return ae_bad(g);
     }
-    return ae_infersent_encode(g, s, vectors_of(g, s, ids, n), n);
+    return ae_infersent_encode(g, s, t->ids ? vectors_of(g, s, t->words, t->lengths) : t->words, t->lengths);
 }
+
+/* ---- pairs --------------------------------------------------------------------------------------------------------- */
+
+/* Side by side, a length too large for its text could hide in the padding to the other: it is found here. */
+static int check_lengths(ae_graph *g, const text *t)
+{
+    int64_t time = ae_dim(t->words, 1);
+    for (int64_t i = 0; i < ae_numel(t->lengths); i++) {
+        int64_t n = ae_get_i64(t->lengths, i);
+        if (n < 0 || n > time) {
+            ae_fail(g, AE_E_VALUE, "infersent: length %lld of row %lld of %s is outside of 0..%lld, the steps of %s",
+                    (long long)n, (long long)i, t->lengths_name, (long long)time, t->name);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int check_pair(ae_graph *g, const text t[2])
+{
+    char a[AE_SHAPE_TEXT_MAX], b[AE_SHAPE_TEXT_MAX];
+    for (int i = 0; i < 2 && ae_ok(g); i++) {
+        const ae_tensor *x = t[i].words, *n = t[i].lengths;
+        if (x->ndim != 2 + !t[i].ids || n->ndim != 1 || n->shape[0] != x->shape[0]) {
+            ae_fail(g, AE_E_SHAPE, "infersent: %s, batch first, is %s and %s %s; they must agree in the batch",
+                    t[i].name, ae_shape_text(x->ndim, x->shape, a), t[i].lengths_name,
+                    ae_shape_text(n->ndim, n->shape, b));
+        } else if (x->shape[0] != t[0].words->shape[0]) {
+            ae_fail(g, AE_E_SHAPE, "infersent: %s has %lld rows and %s %lld; a pair has both texts", t[0].name,
+                    (long long)t[0].words->shape[0], t[1].name, (long long)x->shape[0]);
+        } else {
+            check_lengths(g, &t[i]);
+        }
+    }
+    return ae_ok(g) ? 0 : -1;
+}
+
+/* Integers of two widths have one; others stay what they are. */
+static ae_tensor *widest(ae_graph *g, ae_tensor *x)
+{
+    return x->dtype == AE_I32 ? ae_cast(g, x, AE_I64) : x;
+}
+
+/* The rows of both, (2B,T,...), T the longer time; zeros behind the shorter one. */
+static ae_tensor *joined(ae_graph *g, ae_tensor *a, ae_tensor *b)
+{
+    ae_tensor *x[2] = {widest(g, a), widest(g, b)};
+    int64_t most = ae_dim(a, 1) > ae_dim(b, 1) ? ae_dim(a, 1) : ae_dim(b, 1);
+    for (int i = 0; i < 2 && ae_ok(g) && a->ndim > 1; i++) {
+        const int64_t before[3] = {0}, after[3] = {0, most - ae_dim(x[i], 1), 0};
+        x[i] = after[1] ? ae_pad(g, x[i], before, after, 0) : x[i];
+    }
+    return ae_concat(g, x, 2, 0);
+}
+
+/* (2B, width): one look-up and one recurrent layer for both texts. */
+static ae_tensor *encode_joined(const struct ae_infersent *s, ae_graph *g, const text t[2])
+{
+    ae_frame f = ae_frame_open(g);
+    ae_tensor *lengths = joined(g, t[0].lengths, t[1].lengths), *x;
+    if (t[0].ids && t[1].ids) {
+        x = vectors_of(g, s, joined(g, t[0].words, t[1].words), lengths);
+    } else {
+        x = joined(g, t[0].ids ? vectors_of(g, s, t[0].words, t[0].lengths) : t[0].words,
+                   t[1].ids ? vectors_of(g, s, t[1].words, t[1].lengths) : t[1].words);
+    }
+    return ae_frame_return(f, ae_infersent_encode_pairs(g, s, x, lengths));
+}
+
+/* The vectors of both texts of each pair. ConvNetEncoder reads all of a text's own padding: its texts stay apart. */
+static void encode_pair(const struct ae_infersent *s, ae_io *io, ae_tensor *out[2])
+{
+    ae_graph *g = io->graph;
+    const text t[2] = {text_of(io, "s1", "s1_lengths", 0), text_of(io, "s2", "s2_lengths", 1)};
+    out[0] = out[1] = ae_bad(g);
+    if (s->config.encoder_type == AE_INFERSENT_CONVNET) {
+        out[0] = encode(s, io, &t[0]);
+        out[1] = encode(s, io, &t[1]);
+    } else if (ae_ok(g) && check_pair(g, t) == 0) {
+        ae_split(g, encode_joined(s, g, t), 0, 2, NULL, out);
+    }
+}
+
+/* ---- runs ---------------------------------------------------------------------------------------------------------- */
 
 static ae_tensor *run_encoder(const void *self, ae_io *io)
 {
-    ae_tensor *u = encode(self, io, "sent", "lengths", 0);
+    const text t = text_of(io, "sent", "lengths", 0);
+    ae_tensor *u = encode(self, io, &t);
     ae_io_put(io, "embedding", u);
     return ae_tensors_get(io->inputs, "loss_weight") ? ae_io_probe(io, u, "loss_weight") : NULL;
 }
@@ -213,16 +318,18 @@ static ae_tensor *finish(const struct ae_nli_net *n, ae_io *io, ae_tensor *logit
 static ae_tensor *run_nli(const void *self, ae_io *io)
 {
     const struct ae_nli_net *n = self;
-    ae_tensor *u = encode(&n->encoder, io, "s1", "s1_lengths", 0), *v = encode(&n->encoder, io, "s2", "s2_lengths", 1);
-    ae_io_put(io, "u", u);
-    ae_io_put(io, "v", v);
-    return finish(n, io, ae_nli_net_classify(io->graph, n, u, v));
+    ae_tensor *vectors[2];
+    encode_pair(&n->encoder, io, vectors);
+    ae_io_put(io, "u", vectors[0]);
+    ae_io_put(io, "v", vectors[1]);
+    return finish(n, io, ae_nli_net_classify(io->graph, n, vectors[0], vectors[1]));
 }
 
 static ae_tensor *run_classification(const void *self, ae_io *io)
 {
     const struct ae_nli_net *n = self;
-    ae_tensor *u = encode(&n->encoder, io, "sent", "lengths", 0);
+    const text t = text_of(io, "sent", "lengths", 0);
+    ae_tensor *u = encode(&n->encoder, io, &t);
     ae_io_put(io, "embedding", u);
     ae_tensor *hidden = ae_linear(io->graph, &n->classifier[0], u);
     return finish(n, io, ae_linear(io->graph, &n->classifier[1], hidden));
