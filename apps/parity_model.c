@@ -83,24 +83,21 @@ static void run_outputs(const ae_case *c, ae_parity_model *p, bool packed, ae_te
     ae_io io = {p->graph, c->inputs, outputs, packed, false};
     ae_graph_observe(p->graph, outputs);
     ae_graph_begin(p->graph, AE_GRAD);
-    p->row->run(p->self, &io);
+    ae_tensor *loss = p->row->run(p->self, &io);
+    if (loss) {
+        ae_io_put(&io, "loss", loss);
+    }
     ae_graph_observe(p->graph, NULL);
 }
 
-/* What training computes: the loss alone, and the gradients. */
+/* What training computes: the gradients of the loss alone. */
 static void run_training(const ae_case *c, ae_parity_model *p, bool packed, ae_tensors *outputs, ae_err *e)
 {
     ae_graph *g = p->graph;
     ae_io io = {g, c->inputs, outputs, packed, true};
     ae_graph_begin(g, AE_GRAD);
     ae_tensor *loss = p->row->run(p->self, &io);
-    if (!loss || !ae_ok(g)) {
-        return;
-    }
-    io.loss_only = false;
-    ae_io_put(&io, "loss", loss);
-    ae_backward(g, loss, 0);
-    if (ae_ok(g)) {
+    if (loss && ae_backward(g, loss, 0) == 0) {
         put_gradients(p->root, outputs, e);
     }
 }
