@@ -1,8 +1,6 @@
 #include "apps/bench.h"
 #include "apps/precision.h"
 #include "autograd/profile.h"
-#include "tensor/gemm.h"
-#include "tensor/kernels.h"
 #include "zoo/composed.h"
 
 #include <math.h>
@@ -334,106 +332,4 @@ double ae_peak_rss_gib(void)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     return (double)usage.ru_maxrss / (1024.0 * 1024.0); /* Linux counts KiB */
-}
-
-/* ---- the matmul rate -------------------------------------------------------------------------------------------------- */
-
-typedef struct product {
-    int64_t m, n, k;
-    bool a_transposed, b_transposed;
-} product;
-
-static double best_time(const product *p, const ae_tensor *a, const ae_tensor *b, ae_tensor *c, ae_err *e)
-{
-    ae_gemm g = {.a_dtype = a->dtype, .b_dtype = b->dtype, .c_dtype = AE_F32, .batch = 1, .alpha = 1.0f};
-    g.m = p->m;
-    g.n = p->n;
-    g.k = p->k;
-    g.a = a->data;
-    g.a_row = p->a_transposed ? 1 : p->k;
-    g.a_col = p->a_transposed ? p->m : 1;
-    g.b = b->data;
-    g.b_row = p->b_transposed ? 1 : p->n;
-    g.b_col = p->b_transposed ? p->k : 1;
-    g.c = c->data;
-    g.c_row = p->n;
-    double best = (double)INFINITY;
-    for (int i = 0; i < 4 && !e->code; i++) {
-        double start = ae_seconds();
-        ae_gemm_run(&g, e);
-        double t = ae_seconds() - start;
-        best = t < best ? t : best;
-    }
-    return best;
-}
-
-/* A tensor of small random values in the precision. */
-static ae_tensor *operand(int64_t n, ae_dtype precision, ae_err *e)
-{
-    ae_tensor *t = ae_tensor_new(precision, 1, &n, e);
-    for (int64_t i = 0; t && i < n; i++) {
-        float v = (float)((i * 7919) % 101 - 50) / 64.0f;
-        if (precision == AE_BF16) {
-            ((uint16_t *)t->data)[i] = ae_f32_to_bf16(v);
-        } else if (precision == AE_I8) {
-            ((int8_t *)t->data)[i] = (int8_t)(v * 64);
-        } else {
-            ((float *)t->data)[i] = v;
-        }
-    }
-    return t;
-}
-
-typedef struct timed {
-    product product;
-    double seconds;
-} timed;
-
-typedef struct rates {
-    timed seen[64]; /* a model has few different shapes */
-    int count;
-} rates;
-
-static double time_of(rates *r, const product *p, ae_dtype precision, ae_err *e)
-{
-    for (int i = 0; i < r->count; i++) {
-        if (memcmp(&r->seen[i].product, p, sizeof *p) == 0) {
-            return r->seen[i].seconds;
-        }
-    }
-    ae_tensor *a = operand(p->m * p->k, precision, e), *b = operand(p->k * p->n, precision, e);
-    ae_tensor *c = operand(p->m * p->n, AE_F32, e);
-    double seconds = e->code ? 0 : best_time(p, a, b, c, e);
-    ae_tensor_free(a);
-    ae_tensor_free(b);
-    ae_tensor_free(c);
-    if (r->count < (int)(sizeof r->seen / sizeof r->seen[0])) {
-        r->seen[r->count++] = (timed){*p, seconds};
-    }
-    return seconds;
-}
-
-double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, ae_dtype precision, ae_err *e)
-{
-    rates r = {.count = 0};
-    double seconds = 0, flop = 0;
-    for (int i = 0; i < ae_model_count(root) && !e->code; i++) {
-        ae_param_info info = ae_model_at(root, i);
-        bool table = strstr(info.name, "embedding") || strstr(info.name, "wte") || strstr(info.name, "wpe");
-        bool head = strstr(info.name, "classifier") || strstr(info.name, "pooler");
-        if (info.is_buffer || info.tensor->ndim != 2 || table || head) {
-            continue; /* few rows reach the vocabulary's projection, and one a text a head */
-        }
-        int64_t out = info.tensor->shape[0], in = info.tensor->shape[1];
-        product p[3];
-        memset(p, 0, sizeof p);
-        p[0] = (product){rows, out, in, false, true};  /* y = x W^T */
-        p[1] = (product){rows, in, out, false, false}; /* dx = dy W */
-        p[2] = (product){out, in, rows, true, false};  /* dW = dy^T x */
-        for (int k = 0; k < (training ? 3 : 1); k++) {
-            seconds += time_of(&r, &p[k], precision, e);
-            flop += 2.0 * (double)p[k].m * (double)p[k].n * (double)p[k].k;
-        }
-    }
-    return seconds > 0 ? flop / seconds * 1e-9 : 0;
 }

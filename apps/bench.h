@@ -1,4 +1,4 @@
-/* What the bench commands share: models of standard sizes with made-up data, timing, and the matmul rate. */
+/* What the bench commands share: models of standard sizes with made-up data, and timing. */
 #ifndef AE_APPS_BENCH_H
 #define AE_APPS_BENCH_H
 
@@ -73,11 +73,6 @@ AE_API double ae_median(double *values, int n);
 
 /* The largest resident memory of this process so far, in GiB. */
 AE_API double ae_peak_rss_gib(void);
-
-/* GFLOP/s of products with every weight matrix of the model and `rows` rows in a precision: forward, and with training
- * both gradients; each product is timed several times and its best time counts. Embeddings, and heads that see one row
- * a text, are left out. */
-AE_API double ae_bench_matmul_rate(const ae_model *root, int64_t rows, bool training, ae_dtype precision, ae_err *e);
 
 /* Prints a row each for an LSTM, oneDNN's LSTM and a GRU of `width` cells on (batch,time,width). 0, or -1 and
  * run->error. */

@@ -1,4 +1,5 @@
 #include "apps/bench.h"
+#include "apps/bench_matmul.h"
 #include "apps/command_table.h"
 #include "apps/precision.h"
 #include "apps/profiling.h"

@@ -35,6 +35,7 @@
     ROW(bench_encode)                                                                                                  \
     ROW(bench_packing)                                                                                                 \
     ROW(bench_ops)                                                                                                     \
+    ROW(bench_matmul)                                                                                                  \
     ROW(bench_data)                                                                                                    \
     ROW(bench_tokenizer)                                                                                               \
     ROW(version)                                                                                                       \

@@ -163,6 +163,34 @@ static void operations_print_a_row_each(void **state)
     assert_non_null(strstr(out_text, "8 x 8, tape on      call us  kernel us   overhead\nadd "));
 }
 
+static int count_of(const char *text, const char *part)
+{
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++) {
+        n++;
+    }
+    return n;
+}
+
+/* BERT-tiny has two layers of four matrices (H,H), one (4H,H) and one (H,4H), and (H,H) in the head of words. */
+static void products_are_those_of_the_weights(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        aesop(11, "bench", "matmul", "--model", "bert-tiny", "--batch", "2", "--seq", "8", "--runs", "1", "--json"), 0);
+    assert_non_null(strstr(out_text, "{\"schema\":1,\"precision\":\"f32\",\"product\":\"forward\",\"m\":16,\"n\":128,"
+                                     "\"k\":128,\"count\":9,"));
+    assert_non_null(strstr(out_text, "\"product\":\"weight gradient\",\"m\":512,\"n\":128,\"k\":16,\"count\":2,"));
+    assert_non_null(strstr(out_text, "{\"schema\":1,\"precision\":\"bf16\",\"product\":\"all\",\"count\":39,"));
+    assert_non_null(strstr(out_text, "{\"schema\":1,\"precision\":\"int8\",\"product\":\"all\",\"count\":13,"));
+    assert_int_equal(count_of(out_text, "\"precision\":\"int8\""), 4); /* no gradients */
+    assert_int_equal(count_of(out_text, "\"implementation\":\"\""), 0);
+    assert_int_equal(aesop(8, "bench", "matmul", "--model", "bert-tiny", "--runs", "1", "--precision", "f32"), 0);
+    assert_int_equal(count_of(out_text, "\n"), 11);
+    assert_int_equal(aesop(4, "bench", "matmul", "--model", "bert-tine"), 2);
+    assert_non_null(strstr(log_text, "bert-tiny"));
+}
+
 /* A row with one thread and one with two, of the same ids. */
 static void tokenizers_print_a_row_for_each_number_of_threads(void **state)
 {
@@ -226,6 +254,7 @@ int main(void)
         cmocka_unit_test(encoding_takes_lengths),
         cmocka_unit_test(data_is_built_and_read),
         cmocka_unit_test(operations_print_a_row_each),
+        cmocka_unit_test(products_are_those_of_the_weights),
         cmocka_unit_test(tokenizers_print_a_row_for_each_number_of_threads),
         cmocka_unit_test(packing_is_compared_with_padding),
         cmocka_unit_test(wrong_names_are_answered),
