@@ -31,17 +31,21 @@ ROWS = {  # family, layers, width, heads, vocabulary, dropout, batch, tokens
     'infersent': ('infersent', 1, 2048, 1, 300, 0.0, 64, 40),
 }
 POSITIONS = {'bert': 512, 'gpt2': 1024}
+# On two cores steps of small models were up to seven times slower with it.
+OWN_THREADS = (' (with threads beside PyTorch\'s, which slows small models down several times: '
+               'Debian\'s libopenblas0-openmp shares them)')
 
 
 def blas():
-    """The linear algebra library that is really loaded, by its file."""
+    """The linear algebra library that is really loaded, by its file, and whether it brings threads of its own."""
     try:
         with open('/proc/self/maps', encoding='utf-8') as maps:
             files = {os.path.realpath(line.split()[-1]) for line in maps if '/' in line}
     except OSError:
         return 'BLAS unknown'
     names = sorted(os.path.basename(f) for f in files if re.search(r'openblas|mkl_core|blis|libblas', f))
-    return ' '.join(names) if names else 'BLAS unknown'
+    own = any('openblas-pthread' in f for f in files)
+    return (' '.join(names) if names else 'BLAS unknown') + (OWN_THREADS if own else '')
 
 
 def about(engine):
