@@ -74,6 +74,7 @@ static int evaluate(ae_loop *l)
     }
     int status =
         ae_evaluate(l->t->bundle, l->graph, l->t->valid, ae_options_int(l->run->options, "batch"), &x, &l->run->error);
+    ae_model_drop_packs(l->t->bundle->model); /* the next step changes the values; training needs the memory */
     double value = status == 0 ? ae_evaluation_metric(&x, l->t->metric) : (double)NAN;
     bool better = !isnan(value) &&
                   (isnan(l->t->best) || (ae_metric_rises(l->t->metric) ? value > l->t->best : value < l->t->best));

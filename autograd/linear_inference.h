@@ -6,8 +6,9 @@
 #include "tensor/gemm.h"
 
 /* Computes y (m,out) = act(x (m,in) weight^T + bias) where streaming the weight or i8 is the way: few rows by a large
- * weight, and under AE_I8 every large parameter. x has dense rows; weight is (out,in), or (in,out) with in_out. Returns
- * 0; 1 when this product is for others (nothing was written); -1 after an error. */
+ * weight; under AE_I8 every large parameter; else many rows by a copy of a large parameter in oneDNN's layout. x has
+ * dense rows; weight is (out,in), or (in,out) with in_out. Returns 0; 1 when this product is for others (nothing was
+ * written); -1 after an error. */
 int ae_linear_infer(ae_call *c, ae_tensor *x, bool in_out, ae_activation activation, ae_tensor *y);
 
 /* The weight as a matrix (in,out) that a product of many rows reads: under AE_BF16 the rounded copy of a large

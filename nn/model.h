@@ -100,8 +100,8 @@ AE_API void ae_param_touch(ae_tensor *parameter);
 /* A number that rises with every change of the parameter's values. */
 AE_API uint64_t ae_param_version(const ae_tensor *parameter);
 
-/* Bytes of the copies of parameters in bf16 and i8 that inference made for its products: each where a product first
- * asked for it, filled anew when the parameter's version has changed since. */
+/* Bytes of the copies of parameters that inference made for its products, in bf16, in i8 and in oneDNN's own layout:
+ * each where a product first asked for it, filled anew when the parameter's version has changed since. */
 AE_API int64_t ae_model_pack_bytes(const ae_model *m);
 
 /* Frees them; the next product that needs one makes it again. No graph may be computing with the model. */

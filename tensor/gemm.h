@@ -113,6 +113,9 @@ AE_API ae_gemm_pack *ae_gemm_pack_new(const ae_gemm *p, ae_err *e);
 /* Fills the pack anew from weights of the same extents, dtype and strides as p's, in place. */
 AE_API int ae_gemm_pack_refill(ae_gemm_pack *pack, const void *b, ae_err *e);
 
+/* Whether oneDNN offered a layout of its own; else the pack is rows (k,n), which nothing is faster for. */
+AE_API bool ae_gemm_pack_is_blocked(const ae_gemm_pack *pack);
+
 AE_API size_t ae_gemm_pack_bytes(const ae_gemm_pack *pack); /* what it holds; 0 for NULL */
 AE_API void ae_gemm_pack_free(ae_gemm_pack *pack);          /* NULL is allowed */
 

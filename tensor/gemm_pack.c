@@ -156,6 +156,11 @@ void *ae_gemm_pack_unblock(const ae_gemm_pack *pack, ae_err *e)
     return rows;
 }
 
+bool ae_gemm_pack_is_blocked(const ae_gemm_pack *pack)
+{
+    return pack && pack->blocked;
+}
+
 size_t ae_gemm_pack_bytes(const ae_gemm_pack *pack)
 {
     if (!pack) {

@@ -352,11 +352,10 @@ static void test_rounds_are_one_batch(void **state)
     (void)state;
     double once, twice;
     without_dropout = true;
-    assert_int_equal(
-        toy_run("toy --batch 40 --lr 1e-2 --optimizer sgd --schedule constant --steps 5 --precision f32 "
-                "--progress none -o %s",
-                path_of("s.h5")),
-        0);
+    assert_int_equal(toy_run("toy --batch 40 --lr 1e-2 --optimizer sgd --schedule constant --steps 5 --precision f32 "
+                             "--progress none -o %s",
+                             path_of("s.h5")),
+                     0);
     assert_int_equal(sscanf(out_text, "loss %lf", &once), 1);
     assert_int_equal(toy_run("toy --batch 20 --accumulate 2 --lr 1e-2 --optimizer sgd --schedule constant --steps 5 "
                              "--precision f32 --progress none -o %s",

@@ -181,6 +181,94 @@ static void changed_values_are_read(void **state)
     drop(&l);
 }
 
+enum { LONG = 256, FEW = 96, ROWS = 300, FEWER_ROWS = 150 };
+
+/* The result of a layer of LONG inputs for m rows; the caller frees. */
+static float *run_long(ae_graph *g, const struct ae_linear *layer, const float *x, int64_t m, ae_dtype precision)
+{
+    float *y = malloc(sizeof(float) * (size_t)(m * FEW));
+    ae_graph_precision(g, precision);
+    ae_graph_begin(g, AE_EVAL);
+    ae_tensor *t = ae_from_borrowed(g, AE_F32, 2, (int64_t[]){m, LONG}, (void *)(uintptr_t)x);
+    if (ae_read(ae_linear(g, layer, t), AE_F32, y, m * FEW) != 0) {
+        fail_msg("%s", ae_graph_error(g)->message);
+    }
+    return y;
+}
+
+static double at(const struct ae_linear *layer, int64_t o, int64_t i)
+{
+    const float *w = layer->weight->data;
+    return (double)(layer->in_out ? w[i * FEW + o] : w[o * LONG + i]);
+}
+
+static void check_long_sums(const struct ae_linear *layer, const float *x, const float *y)
+{
+    float *want = malloc(sizeof(float) * ROWS * FEW);
+    for (int64_t r = 0; r < ROWS; r++) {
+        for (int64_t o = 0; o < FEW; o++) {
+            double sum = 0;
+            for (int64_t i = 0; i < LONG; i++) {
+                sum += (double)x[r * LONG + i] * at(layer, o, i);
+            }
+            want[r * FEW + o] = (float)sum;
+        }
+    }
+    assert_true(distance(y, want, (int64_t)ROWS * FEW) < 1e-6);
+    free(want);
+}
+
+/* Long sums of few columns read a copy in oneDNN's layout: right, of the values that are there now, and the same bits
+ * whichever number of rows came first. */
+static void long_sums_read_blocks(void **state)
+{
+    (void)state;
+    float *x = malloc(sizeof(float) * ROWS * LONG);
+    ae_random_key key = ae_random_key_make(6, 0, 0, 0, 0);
+    ae_random_normal_f32(&key, 0, 0, 1, x, (int64_t)ROWS * LONG);
+    for (int in_out = 0; in_out < 2; in_out++) {
+        float *got[2][2]; /* of two equal models: of FEWER_ROWS and of ROWS, in this order and the other */
+        ae_graph *g = ae_graph_new();
+        for (int k = 0; k < 2; k++) {
+            ae_model *m = ae_model_new(1);
+            struct ae_linear layer;
+            if (in_out) {
+                ae_linear_init_in_out(m, &layer, "long", LONG, FEW, ae_init_normal(0.1), false);
+            } else {
+                ae_linear_init(m, &layer, "long", LONG, FEW, ae_init_normal(0.1), false);
+            }
+            got[k][k] = run_long(g, &layer, x, k ? ROWS : FEWER_ROWS, AE_F32);
+            got[k][!k] = run_long(g, &layer, x, k ? FEWER_ROWS : ROWS, AE_F32);
+            check_long_sums(&layer, x, got[k][1]);
+            const int64_t bytes = ae_model_pack_bytes(m);
+            assert_true(bytes == 0 || bytes >= 4 * LONG * FEW); /* none where no layout beats rows */
+            for (int64_t i = 0; i < (int64_t)LONG * FEW; i++) {
+                ((float *)layer.weight->data)[i] *= -1;
+            }
+            ae_param_touch(layer.weight);
+            float *after = run_long(g, &layer, x, ROWS, AE_F32);
+            for (int64_t i = 0; i < (int64_t)ROWS * FEW; i++) {
+                assert_true(after[i] == -got[k][1][i]);
+            }
+            assert_int_equal(ae_model_pack_bytes(m), bytes);
+            float *rounded = run_long(g, &layer, x, ROWS, AE_BF16);
+            assert_true(distance(rounded, after, (int64_t)ROWS * FEW) < 0.006);
+            ae_model_drop_packs(m);
+            assert_int_equal(ae_model_pack_bytes(m), 0);
+            free(after);
+            free(rounded);
+            ae_model_free(m);
+        }
+        assert_memory_equal(got[0][0], got[1][0], sizeof(float) * FEWER_ROWS * FEW);
+        assert_memory_equal(got[0][1], got[1][1], sizeof(float) * ROWS * FEW);
+        for (int k = 0; k < 4; k++) {
+            free(got[k / 2][k % 2]);
+        }
+        ae_graph_free(g);
+    }
+    free(x);
+}
+
 static void a_step_counts_the_bytes_it_read(void **state)
 {
     (void)state;
@@ -388,6 +476,7 @@ int main(void)
         cmocka_unit_test(streams_round_in_another_order),
         cmocka_unit_test(small_weights_and_other_tensors_stay_f32),
         cmocka_unit_test(changed_values_are_read),
+        cmocka_unit_test(long_sums_read_blocks),
         cmocka_unit_test(a_step_counts_the_bytes_it_read),
         cmocka_unit_test(training_is_as_it_was),
         cmocka_unit_test(threads_share_the_copies),

@@ -36,7 +36,8 @@ PEER
 # Aesop is played too where its real step would be one of 124M parameters.
 cat > "$dir/small" <<'PEER'
 #!/bin/sh
-[ "$1" = version ] && echo "aesop 0" ||
+[ "$1" = version ] && echo "aesop 0" && exit
+[ "$2" = generate ] && echo '{"tokens_per_s":125.0}' ||
     echo '{"tokens_per_s":{"best":9.0,"median":8.0},"peak_rss_gib":1.5,"sequences_per_s":8.0}'
 PEER
 chmod +x "$dir/python" "$dir/train_gpt2" "$dir/small"
@@ -87,6 +88,8 @@ says '^llmc       f32   llmc '
 PEER=quantizer
 expect 0 '^encode     int8  onnx           20.0 ' --rows encode --precisions int8 --batch 8 --model bert-tiny
 PEER=there
+expect 0 '^generate   f32   torch          50.0     0.25     2.50$' --rows generate --batch 1 --seq 4 --lm nanogpt \
+    --precisions f32 --aesop "$dir/small"
 expect 0 '^generate   bf16  torch          50.0     0.25 ' --rows generate --batch 1 --seq 4 --lm nanogpt
 says '^generate   int8  aesop .* -        -$'
 says '^generate   f32   torch '
