@@ -3,6 +3,8 @@
 #include "autograd/packs.h"
 #include "autograd/product.h"
 #include "autograd/tape.h"
+#include "tensor/kernels.h"
+#include "tensor/onednn.h"
 
 enum {
     LARGE_EXTENT = 64,        /* of both axes of a weight worth a copy: heads of few classes stay f32 */
@@ -55,14 +57,15 @@ static void finish(ae_tensor *wide, ae_activation activation, ae_tensor *y)
 }
 
 /* Whether a copy of the weight in oneDNN's layout pays for its memory. Under bf16 it stands for the rounded one that
- * would be made anyway. In f32 it is a second one: sgemm is as fast to a tenth, but for long sums of few columns, where
- * a few hundred rows go at two thirds of the speed. */
+ * would be made anyway, where the processor multiplies bf16; elsewhere it would be wide. In f32 it is a second one:
+ * sgemm is as fast to a tenth, but for long sums of few columns, where a few hundred rows go at two thirds of the
+ * speed. */
 static bool wants_blocks(const ae_tensor *t, bool in_out, ae_dtype dtype, int64_t m)
 {
     const int64_t out = t->shape[in_out ? 1 : 0];
     const int64_t in = t->shape[in_out ? 0 : 1];
     return t->dtype == AE_F32 && has_copies(t) && ae_is_contiguous(t) &&
-           (dtype == AE_BF16 || (m >= BLOCKED_ROWS && in >= 2 * out));
+           (dtype == AE_BF16 ? ae_onednn_has_bf16() : m >= BLOCKED_ROWS && in >= 2 * out);
 }
 
 /* Many rows by the weight in oneDNN's own layout, which it would else make anew for every product. 1 when there is
@@ -73,14 +76,15 @@ static int blocked_product(ae_call *c, ae_tensor *x, bool in_out, ae_activation 
     const ae_tensor *t = c->in[1];
     const ae_dtype dtype = g->precision == AE_BF16 ? AE_BF16 : AE_F32;
     const ae_gemm_pack *pack = NULL;
+    bool blocks;
     if ((dtype == AE_F32 && x->dtype != AE_F32) || !wants_blocks(t, in_out, dtype, x->shape[0])) {
         return 1;
     }
-    if (ae_packs_blocks(t, dtype, in_out, &pack, &g->error) != 0) {
+    if (ae_packs_blocks(t, dtype, in_out, &blocks, &pack, &g->error) != 0) {
         return -1;
     }
     if (!pack) {
-        return 1;
+        return blocks ? 0 : 1;
     }
     const ae_tensor *bias = c->in[2] ? ae_dense(g, c->in[2]) : NULL;
     x = ae_product_operand(g, x, dtype);

@@ -128,11 +128,7 @@ static int fill_block(ae_block_pack *b, const ae_tensor *t, ae_dtype dtype, bool
 static int bring_block_up_to_date(ae_packs *p, ae_block_pack *b, const ae_tensor *t, ae_dtype dtype, bool in_out,
                                   ae_err *e)
 {
-    if (b->made && (!b->pack || b->filled == p->version)) {
-        return 0;
-    }
-    if (ae_kernels_dry()) {
-        b->bytes = (size_t)ae_numel(t) * ae_dtype_size(dtype);
+    if (ae_kernels_dry() ? b->bytes > 0 : b->made && (!b->pack || b->filled == p->version)) {
         return 0;
     }
     if (fill_block(b, t, dtype, in_out, e) != 0) {
@@ -142,19 +138,25 @@ static int bring_block_up_to_date(ae_packs *p, ae_block_pack *b, const ae_tensor
         ae_gemm_pack_free(b->pack);
         b->pack = NULL;
     }
-    b->made = true;
+    b->made = !ae_kernels_dry();
     b->bytes = ae_gemm_pack_bytes(b->pack);
     b->filled = p->version;
+    if (ae_kernels_dry()) { /* which asks how large the copy would be */
+        ae_gemm_pack_free(b->pack);
+        b->pack = NULL;
+    }
     return 0;
 }
 
-int ae_packs_blocks(const ae_tensor *parameter, ae_dtype dtype, bool in_out, const ae_gemm_pack **pack, ae_err *e)
+int ae_packs_blocks(const ae_tensor *parameter, ae_dtype dtype, bool in_out, bool *blocks, const ae_gemm_pack **pack,
+                    ae_err *e)
 {
     ae_packs *p = parameter->packs;
     ae_block_pack *b = &p->blocks[(dtype == AE_BF16 ? 2 : 0) + in_out];
     pthread_mutex_lock(&p->lock);
     const int status = bring_block_up_to_date(p, b, parameter, dtype, in_out, e);
     *pack = b->pack;
+    *blocks = b->bytes > 0;
     pthread_mutex_unlock(&p->lock);
     return status;
 }

@@ -29,7 +29,7 @@ static ae_memory_report *measured(const step *s, bool dry)
     b.rule = s->rule;
     b.early = s->early;
     b.rounds = s->rounds;
-    if (ae_bench_model_feed(&b, 5, 24, plan.train, &e) != 0 || ae_memory_measure(&b, &plan, r, &e) != 0) {
+    if (ae_bench_model_feed(&b, 6, 24, plan.train, &e) != 0 || ae_memory_measure(&b, &plan, r, &e) != 0) {
         fail_msg("%s: %s", s->class_name, e.message);
     }
     ae_bench_model_free(&b);
@@ -59,6 +59,7 @@ static int64_t agree(const step *s)
     assert_true(fabs((double)(dry->total - real->total)) <= 0.05 * (double)real->total);
     assert_int_equal(dry->weights, real->weights);
     assert_int_equal(dry->optimizer, real->optimizer);
+    assert_int_equal(dry->packs, real->packs);
     assert_true((dry->optimizer > 0) == !s->infer && (dry->kinds[AE_MEMORY_SAVED] > 0) == !s->infer);
     free(dry);
     free(real);
@@ -68,6 +69,9 @@ static int64_t agree(const step *s)
 #define BERT_CONFIG                                                                                                    \
     "{\"vocab_size\":100,\"hidden_size\":32,\"num_hidden_layers\":3,\"num_attention_heads\":2,\"intermediate_size\":"  \
     "128,\"max_position_embeddings\":24,\"num_labels\":3}"
+#define WIDE_CONFIG                                                                                                    \
+    "{\"vocab_size\":100,\"hidden_size\":128,\"num_hidden_layers\":3,\"num_attention_heads\":2,\"intermediate_size\":" \
+    "512,\"max_position_embeddings\":24}"
 #define GPT2_CONFIG "{\"vocab_size\":100,\"n_embd\":32,\"n_layer\":3,\"n_head\":2,\"n_positions\":24}"
 #define COMPOSED_CONFIG                                                                                                \
     "{\"vocab_size\":100,\"hidden_size\":32,\"layers_num\":3,\"heads_num\":2,\"max_seq_length\":24,\"embedding\":["    \
@@ -86,6 +90,8 @@ static void dry_steps_agree_with_real_ones(void **state)
         {.class_name = "BertForPreTraining", .config = BERT_CONFIG, .precision = AE_BF16, .rule = "adafactor"},
         {.class_name = "BertForPreTraining", .config = BERT_CONFIG, .infer = true},
         {.class_name = "BertForPreTraining", .config = BERT_CONFIG, .infer = true, .precision = AE_BF16},
+        {.class_name = "BertForPreTraining", .config = WIDE_CONFIG, .infer = true},
+        {.class_name = "BertForPreTraining", .config = WIDE_CONFIG, .infer = true, .precision = AE_BF16},
         {.class_name = "BertForPreTraining", .config = BERT_CONFIG, .rounds = 2},
         {.class_name = "BertForSequenceClassification", .config = BERT_CONFIG, .rule = "adagrad"},
         {.class_name = "BertForTokenClassification", .config = BERT_CONFIG},
