@@ -84,7 +84,7 @@ static int blocked_product(ae_call *c, ae_tensor *x, bool in_out, ae_activation 
         return -1;
     }
     if (!pack) {
-        return blocks ? 0 : 1;
+        return blocks ? 0 : 1; /* a dry run computes nothing */
     }
     const ae_tensor *bias = c->in[2] ? ae_dense(g, c->in[2]) : NULL;
     x = ae_product_operand(g, x, dtype);
