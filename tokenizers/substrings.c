@@ -178,7 +178,7 @@ static void keep_best(ae_substring *list, size_t *n, size_t limit)
 
 static void take(finding *f, uint32_t length, size_t left, size_t right, int64_t count)
 {
-    ae_substring s = {(uint32_t)left, (uint32_t)(right - left), length, count};
+    ae_substring s = {(uint32_t)left, (uint32_t)(right - left), length, 0, count};
     if (f->failed || worth(&s) < f->least || !ae_piece_allowed(f->rules, f->text->symbols + f->order[left], length)) {
         return;
     }

@@ -27,6 +27,7 @@ void ae_run_text_free(ae_run_text *t); /* and empties it */
 typedef struct ae_substring {
     uint32_t left, places; /* it stands at the positions order[left] .. order[left + places - 1] */
     uint32_t length;       /* characters */
+    uint32_t zero;         /* fills what would be undefined: equal substrings are equal in memory */
     int64_t count;         /* how often it occurs in all */
 } ae_substring;
 
