@@ -8,6 +8,7 @@
 # - file names are unique in the tree
 # - the library does not print and does not exit
 # - no tabs, no trailing blanks, no line over 120 columns
+# - at the top of the tree git keeps only what belongs there, not what a test wrote that was run there
 set -u
 export LC_ALL=C
 root=${1:?usage: check_tree.sh ROOT}
@@ -106,6 +107,11 @@ breaches=$(awk '
             say("the library never prints and never exits")
         }
     }' $files)
+
+# Nothing is said where git is not, or this is no repository.
+strays=$(git ls-files 2>/dev/null | awk '!/\// && !/^(\.[a-z-]+|CMakeLists\.txt|CMakePresets\.json|LICENSE|README[A-Za-z.-]*\.md)$/ {
+    print $0 ":1: does not belong at the top of the tree" }')
+breaches=$(printf '%s\n%s' "$breaches" "$strays" | sed '/^$/d')
 
 if [ -n "$breaches" ]; then
     printf '%s\n' "$breaches"

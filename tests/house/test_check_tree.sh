@@ -59,5 +59,14 @@ breach tensor/tab.c 'a tab' 'int\tx;\n'
 breach tensor/blank.c 'blanks at the end' 'int x; \n'
 breach tensor/wide.c 'a line of 121 columns' "int x; /* $(printf '%0108d' 0) */\n"
 
+# A stray file counts once git keeps it.
+if git init -q "$tree" 2>/dev/null && printf 'x\n' >"$tree/words.txt" && sh "$here/check_tree.sh" "$tree" >/dev/null; then
+    git -C "$tree" add words.txt
+    breach words.txt 'does not belong at the top' 'x\n'
+elif command -v git >/dev/null; then
+    echo "a file that git does not keep was refused"
+    failed=1
+fi
+
 [ "$failed" -eq 0 ] && echo "the checker finds every kind of breach"
 exit "$failed"
