@@ -76,15 +76,12 @@ static int blocked_product(ae_call *c, ae_tensor *x, bool in_out, ae_activation 
     const ae_tensor *t = c->in[1];
     const ae_dtype dtype = g->precision == AE_BF16 ? AE_BF16 : AE_F32;
     const ae_gemm_pack *pack = NULL;
-    bool blocks;
     if ((dtype == AE_F32 && x->dtype != AE_F32) || !wants_blocks(t, in_out, dtype, x->shape[0])) {
         return 1;
     }
-    if (ae_packs_blocks(t, dtype, in_out, &blocks, &pack, &g->error) != 0) {
-        return -1;
-    }
-    if (!pack) {
-        return blocks ? 0 : 1; /* a dry run computes nothing */
+    const int status = ae_packs_blocks(t, dtype, in_out, &pack, &g->error);
+    if (status != 0 || !pack) {
+        return status; /* no pack: a dry run, which computes nothing */
     }
     const ae_tensor *bias = c->in[2] ? ae_dense(g, c->in[2]) : NULL;
     x = ae_product_operand(g, x, dtype);

@@ -148,15 +148,14 @@ static int bring_block_up_to_date(ae_packs *p, ae_block_pack *b, const ae_tensor
     return 0;
 }
 
-int ae_packs_blocks(const ae_tensor *parameter, ae_dtype dtype, bool in_out, bool *blocks, const ae_gemm_pack **pack,
-                    ae_err *e)
+int ae_packs_blocks(const ae_tensor *parameter, ae_dtype dtype, bool in_out, const ae_gemm_pack **pack, ae_err *e)
 {
     ae_packs *p = parameter->packs;
     ae_block_pack *b = &p->blocks[(dtype == AE_BF16 ? 2 : 0) + in_out];
     pthread_mutex_lock(&p->lock);
-    const int status = bring_block_up_to_date(p, b, parameter, dtype, in_out, e);
+    int status = bring_block_up_to_date(p, b, parameter, dtype, in_out, e);
+    status = status == 0 && b->bytes == 0 ? 1 : status;
     *pack = b->pack;
-    *blocks = b->bytes > 0;
     pthread_mutex_unlock(&p->lock);
     return status;
 }

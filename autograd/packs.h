@@ -37,9 +37,8 @@ size_t ae_packs_bytes(ae_packs *p); /* that the copies hold */
 int ae_packs_rows(const ae_tensor *parameter, ae_dtype dtype, bool in_out, bool many, ae_row_weight *w, ae_err *e);
 
 /* The parameter (out,in), or (in,out) with in_out, in f32 or bf16 as the product with many rows (...,in) likes it best,
- * valid as above. *blocks: whether there is such a layout; else *pack is NULL, and in a dry run, which keeps the number
- * of its bytes alone. Returns 0, or -1 with e filled. */
-int ae_packs_blocks(const ae_tensor *parameter, ae_dtype dtype, bool in_out, bool *blocks, const ae_gemm_pack **pack,
-                    ae_err *e);
+ * valid as above. Returns 0; 1 where no layout is faster than rows, with *pack NULL; -1 with e filled. In a dry run
+ * *pack is NULL too: the copy is made only to know its bytes. */
+int ae_packs_blocks(const ae_tensor *parameter, ae_dtype dtype, bool in_out, const ae_gemm_pack **pack, ae_err *e);
 
 #endif
