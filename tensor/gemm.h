@@ -99,8 +99,9 @@ AE_API double ae_gemm_flop(void);
 /* The same product in portable C, on every dtype; same errors. A pack is read back. */
 AE_API int ae_gemm_plain(const ae_gemm *p, ae_err *e);
 
-/* Writes which implementation ae_gemm_run would take ("matmul brg:avx512_core", "sgemm", "plain") into text, cut to
- * size with its terminating zero, and returns text. Empty when p is in error. */
+/* Writes which implementation ae_gemm_run would take ("matmul brg:avx512_core", "packed matmul ..." where B is first
+ * copied into oneDNN's own layout, "sgemm", "plain") into text, cut to size with its terminating zero, and returns
+ * text. Empty when p is in error. */
 AE_API const char *ae_gemm_implementation(const ae_gemm *p, char *text, size_t size);
 
 /* ---- packed weights ---------------------------------------------------------------------------------------------- */

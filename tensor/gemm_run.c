@@ -11,7 +11,8 @@
  *
  * So one large f32 product goes to sgemm, whatever its transposition, which beats the matmul primitive on plain layouts
  * by up to 2 and gives what packing would without the copy; all else goes to the primitive. Packs pay for few rows:
- * the step of a recurrent layer, generation. The choice depends on the product alone, so the bits do as well. */
+ * the step of a recurrent layer, generation. bf16, which has no sgemm, is packed for products of many rows
+ * (onednn_repack.c). The choice depends on the product alone, so the bits do as well. */
 #include "tensor/counters.h"
 #include "tensor/gemm_internal.h"
 #include "tensor/kernels.h"
@@ -475,7 +476,10 @@ static int run_bf16(const ae_gemm *q, ae_err *e)
     if ((copy_a || copy_b) && !strncmp(ae_onednn_matmul_name(q, pack, name), "gemm", 4)) {
         return run_dense(q, copy_a, copy_b, e);
     }
-    const int result = ae_onednn_matmul(q, pack, e);
+    int result = pack ? 1 : ae_onednn_matmul_repacked(q, e);
+    if (result == 1) {
+        result = ae_onednn_matmul(q, pack, e);
+    }
     return result <= 0 ? result : run_detached(q, e);
 }
 
@@ -518,7 +522,8 @@ const char *ae_gemm_implementation(const ae_gemm *p, char *text, size_t size)
         snprintf(text, size, "sgemm");
     } else {
         ae_onednn_matmul_name(&q, q.b_pack ? q.b_pack->blocked : NULL, name);
-        snprintf(text, size, "%s%s", name[0] ? "matmul " : "in steps", name);
+        const char *how = !name[0] ? "in steps" : !q.b_pack && ae_onednn_repacks(&q) ? "packed matmul " : "matmul ";
+        snprintf(text, size, "%s%s", how, name);
     }
     return text;
 }

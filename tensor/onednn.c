@@ -414,6 +414,7 @@ static void scratch_put(scratchpad s)
 void ae_onednn_release(void)
 {
     ae_onednn_release_sets();
+    ae_onednn_release_repacks();
     pthread_mutex_lock(&door.lock);
     while (door.count > 0) {
         ae_matmul_free(cache_remove(door.count - 1));

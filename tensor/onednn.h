@@ -20,6 +20,12 @@ const char *ae_onednn_version(char text[AE_ONEDNN_NAME_MAX]);
  * Returns 0; 1 when oneDNN has no fast implementation (nothing was written); -1 on failure, with e filled. */
 int ae_onednn_matmul(const ae_gemm *q, const ae_onednn_pack *pack, ae_err *e);
 
+/* As ae_onednn_matmul, by a copy of B in a layout of oneDNN's choice, where that is worth the copy: bf16 with many
+ * rows. A few copies wait for the next product of their extents. Returns 0; 1 where it is not worth it (nothing was
+ * written); -1 with e filled. */
+int ae_onednn_matmul_repacked(const ae_gemm *q, ae_err *e);
+bool ae_onednn_repacks(const ae_gemm *q); /* whether it is worth it */
+
 /* The implementation that ae_onednn_matmul takes ("brg:avx512_core"); "" when there is no fast one. Returns text. */
 const char *ae_onednn_matmul_name(const ae_gemm *q, const ae_onednn_pack *pack, char text[AE_ONEDNN_NAME_MAX]);
 
@@ -60,9 +66,11 @@ int ae_onednn_pack_read(const ae_onednn_pack *pack, void *b, ae_err *e);
 size_t ae_onednn_pack_bytes(const ae_onednn_pack *pack);
 void ae_onednn_pack_free(ae_onednn_pack *pack); /* NULL is allowed */
 
-/* The primitives that wait in the cache, and in sets; and their release, with the sets and the scratchpads. */
+/* The primitives that wait in the cache, and in sets; the copies of B that wait; and the release of them all, with the
+ * scratchpads. */
 int ae_onednn_cached(void);
 int ae_onednn_cached_in_sets(void);
+int ae_onednn_kept_repacks(void);
 void ae_onednn_release(void);
 
 #endif

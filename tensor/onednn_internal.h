@@ -117,6 +117,13 @@ bool ae_onednn_is_wrong(const ae_gemm *q);
 /* Frees the sets that wait. */
 void ae_onednn_release_sets(void);
 
+/* ---- onednn_repack.c --------------------------------------------------------------------------------------------- */
+
+/* Frees the copies of B that wait. */
+void ae_onednn_release_repacks(void);
+
+/* ---- onednn_pack.c ----------------------------------------------------------------------------------------------- */
+
 struct ae_onednn_pack {
     ae_dtype dtype;
     int64_t m; /* the rows of the products it was made for */
