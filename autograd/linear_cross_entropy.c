@@ -68,6 +68,7 @@ typedef struct block_run {
     const float *bias;
     const float *late; /* the bias, where the product left it out: a row takes it up on its way to the softmax */
     float *logits, *losses;
+    uint16_t *narrow; /* the gradients of the logits as products in bf16 read them; NULL: they stand in logits */
     float *dx, *dw, *db; /* NULL where that gradient is not wanted */
     float *db_parts;     /* (threads,classes): each thread's share of db */
     int64_t features, classes;
@@ -84,8 +85,9 @@ static int64_t block_rows(int64_t rows, int64_t classes)
     return (each + ROWS_MULTIPLE - 1) / ROWS_MULTIPLE * ROWS_MULTIPLE;
 }
 
-/* The loss of one row from its logits, which become those of the loss where there are gradients. */
-static void row_loss(const block_run *b, int64_t i, float *row, float *db)
+/* The loss of one row from its logits, which become their gradients where these are wanted: in their place, and rounded
+ * in narrow where there is that. */
+static void row_loss(const block_run *b, int64_t i, float *row, uint16_t *narrow, float *db)
 {
     const linear_cross_entropy_attr *a = b->call->attr;
     const ae_kernels *k = ae_kernels_get();
@@ -94,6 +96,9 @@ static void row_loss(const block_run *b, int64_t i, float *row, float *db)
     if (t == a->ignore_index) {
         b->losses[i] = 0;
         memset(row, 0, (size_t)v * sizeof *row);
+        if (narrow) {
+            memset(narrow, 0, (size_t)v * sizeof *narrow);
+        }
         return;
     }
     if (b->late) {
@@ -102,6 +107,9 @@ static void row_loss(const block_run *b, int64_t i, float *row, float *db)
     b->losses[i] = k->cross_entropy(row, v, t, (float)a->smoothing, &lse);
     if (b->dx || b->dw || b->db) {
         k->cross_entropy_backward(row, row, v, t, (float)a->smoothing, lse, b->scale);
+    }
+    if (narrow) {
+        k->f32_to_bf16(row, narrow, v);
     }
     if (db) {
         k->add(db, row, db, v);
@@ -117,7 +125,7 @@ static void block_losses(const block_run *b, int64_t from, int64_t n)
         float *db = b->db ? b->db_parts + omp_get_thread_num() * v : NULL;
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < n; i++) {
-            row_loss(b, from + i, b->logits + i * v, db);
+            row_loss(b, from + i, b->logits + i * v, b->narrow ? b->narrow + i * v : NULL, db);
         }
     }
 }
@@ -171,11 +179,13 @@ static int run_block(block_run *b, int64_t from, int64_t n)
         return -1;
     }
     block_losses(b, from, n);
-    if (b->dx && ae_weight_backward(g, &b->weight, n, b->logits, AE_F32, b->dx + from * b->features, false) != 0) {
+    const void *dy = b->narrow ? (const void *)b->narrow : b->logits;
+    const ae_dtype dtype = b->narrow ? AE_BF16 : AE_F32;
+    if (b->dx && ae_weight_backward(g, &b->weight, n, dy, dtype, b->dx + from * b->features, false) != 0) {
         return -1;
     }
     if (b->dw &&
-        ae_weight_gradient(g, n, b->logits, AE_F32, b->classes, b->classes, x, b->features, b->dw, from > 0) != 0) {
+        ae_weight_gradient(g, n, dy, dtype, b->classes, b->classes, x, b->features, b->dw, from > 0) != 0) {
         return -1;
     }
     return ae_ok(g) ? 0 : -1;
@@ -206,6 +216,8 @@ static int run_blocks(block_run *b, int64_t rows)
     ae_graph *g = c->graph;
     int64_t step = block_rows(rows, b->classes), most = rows < step ? rows : step, status = 0;
     ae_tensor *logits = ae_empty(g, AE_F32, 2, (int64_t[]){most, b->classes});
+    bool narrows = (b->dx || b->dw) && ae_compute_dtype(g, AE_F32) == AE_BF16;
+    ae_tensor *narrow = narrows ? ae_empty(g, AE_BF16, 2, (int64_t[]){most, b->classes}) : NULL;
     ae_tensor *parts = b->db ? ae_zeros(g, AE_F32, 2, (int64_t[]){omp_get_max_threads(), b->classes}) : NULL;
     if (!ae_ok(g)) {
         return -1;
@@ -213,6 +225,7 @@ static int run_blocks(block_run *b, int64_t rows)
     b->db_parts = parts ? parts->data : NULL;
     b->many = rows > step ? most : 0;
     b->logits = logits->data;
+    b->narrow = narrow ? narrow->data : NULL;
     for (int64_t from = 0; from < rows && status == 0; from += step) {
         status = run_block(b, from, rows - from < step ? rows - from : step);
     }
