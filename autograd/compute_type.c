@@ -45,38 +45,3 @@ void ae_row_written(ae_tensor *t, int64_t i, int64_t n, const float *buffer)
         ae_kernels_get()->f32_to_bf16(buffer, (uint16_t *)t->data + i * n, n);
     }
 }
-
-enum { COLUMNS = 128, ROWS = 32 }; /* of dy widened at a time: 16 KiB */
-
-/* Columns [from, from + m) of dy, summed in f64. */
-static void sum_columns(const uint16_t *dy, int64_t rows, int64_t n, int64_t from, int64_t m, float *out)
-{
-    const ae_kernels *k = ae_kernels_get();
-    double sum[COLUMNS] = {0};
-    float wide[ROWS * COLUMNS];
-    for (int64_t i = 0; i < rows; i += ROWS) {
-        int64_t count = rows - i < ROWS ? rows - i : ROWS;
-        for (int64_t r = 0; r < count; r++) {
-            k->bf16_to_f32(dy + (i + r) * n + from, wide + r * m, m);
-        }
-        k->column_sums(wide, m, count, m, sum);
-    }
-    for (int64_t j = 0; j < m; j++) {
-        out[j] = (float)sum[j];
-    }
-}
-
-ae_tensor *ae_sum_bf16_rows(ae_graph *g, ae_tensor *dy)
-{
-    int64_t rows = dy->shape[0], n = dy->shape[1];
-    ae_tensor *dense = ae_dense(g, dy), *sums = ae_empty(g, AE_F32, 1, &n);
-    if (!ae_ok(g)) {
-        return sums;
-    }
-    float *out = sums->data;
-#pragma omp parallel for schedule(static) if (rows * n > 32768)
-    for (int64_t from = 0; from < n; from += COLUMNS) {
-        sum_columns(dense->data, rows, n, from, n - from < COLUMNS ? n - from : COLUMNS, out + from);
-    }
-    return sums;
-}

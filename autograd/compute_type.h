@@ -24,7 +24,4 @@ const float *ae_row_read(const ae_tensor *t, int64_t i, int64_t n, float *buffer
 float *ae_row_place(ae_tensor *t, int64_t i, int64_t n, float *buffer);
 void ae_row_written(ae_tensor *t, int64_t i, int64_t n, const float *buffer);
 
-/* The sums over the rows of dy (rows,n) of bf16, in f32: a bias's gradient. A new tensor (n). */
-ae_tensor *ae_sum_bf16_rows(ae_graph *g, ae_tensor *dy);
-
 #endif

@@ -1,4 +1,5 @@
 #include "autograd/convolution.h"
+#include "autograd/column_sums.h"
 #include "autograd/ops.h"
 #include "autograd/weight_product.h"
 #include "tensor/threads.h"
@@ -209,7 +210,7 @@ static void conv1d_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
         return;
     }
     if (gin[BIAS]) {
-        ae_column_sums(dy->data, rows, s.out, s.out, gin[BIAS]->data);
+        ae_column_sums(g, dy->data, AE_F32, rows, s.out, s.out, 1, gin[BIAS]->data);
     }
     for (int64_t i = 0; i < s.groups && (gin[X] || gin[WEIGHT]); i++) {
         if (of_group) {

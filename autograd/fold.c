@@ -1,4 +1,5 @@
 #include "autograd/fold.h"
+#include "autograd/column_sums.h"
 #include "autograd/wide.h"
 #include "tensor/kernels.h"
 
@@ -9,8 +10,7 @@ enum {
     ENOUGH_TASKS = 16, /* results, or blocks of columns, that keep the threads busy without cutting the reduction */
     MAX_PIECES = 32,
     PIECE = 32768, /* elements from which a piece of its own pays */
-    PARALLEL = 32768,
-    MAX_STRETCH = 1024
+    PARALLEL = 32768
 };
 
 typedef struct axis {
@@ -424,50 +424,12 @@ static bool sums_columns(const fold_plan *p)
            p->kept_count == 0 && p->gone_count == 1;
 }
 
-/* Columns of a task: stretches of memory up to a page, which is what the processor fetches ahead, yet enough tasks. */
-static int64_t stretch_of(const fold_plan *p)
-{
-    int64_t n = p->inner.n * p->pieces / ENOUGH_TASKS / AE_WIDE * AE_WIDE;
-    return n < AE_WIDE ? AE_WIDE : n < MAX_STRETCH ? n : MAX_STRETCH;
-}
-
-/* The same sums in the same order as by blocks of AE_WIDE columns, with longer stretches a row. */
-static int sum_columns(ae_graph *g, const fold_plan *p, double scale, ae_tensor *y)
-{
-    const int64_t n = p->inner.n, row = p->gone[0].x, stretch = stretch_of(p);
-    const int64_t stretches = (n + stretch - 1) / stretch, tasks = stretches * p->pieces;
-    const ae_kernels *k = ae_kernels_get();
-    ae_tensor *scratch = ae_empty(g, AE_F64, 2, (int64_t[]){p->pieces, n});
-    if (scratch == ae_bad(g)) {
-        return -1;
-    }
-    double *sums = scratch->data;
-#pragma omp parallel for schedule(static) if (n * p->reduced >= PARALLEL)
-    for (int64_t t = 0; t < tasks; t++) {
-        int64_t piece = t / stretches, at = t % stretches * stretch, from = piece * p->length;
-        int64_t rows = p->steps - from < p->length ? p->steps - from : p->length;
-        int64_t width = n - at < stretch ? n - at : stretch;
-        memset(sums + piece * n + at, 0, (size_t)width * sizeof *sums);
-        k->column_sums((const float *)(const void *)p->data + from * row + at, row, rows, width, sums + piece * n + at);
-    }
-    for (int64_t piece = 1; piece < p->pieces; piece++) {
-        for (int64_t i = 0; i < n; i++) {
-            sums[i] += sums[piece * n + i];
-        }
-    }
-    for (int64_t i = 0; i < n; i++) {
-        sums[i] *= scale;
-    }
-    ae_wide_store(y->dtype, sums, y->data, 1, n);
-    return 0;
-}
-
 int ae_fold(ae_graph *g, ae_fold_kind kind, const ae_tensor *x, const bool *over, double scale, ae_tensor *y,
             ae_tensor *ids)
 {
     fold_plan p = make_plan(kind, x, over);
     if (sums_columns(&p)) {
-        return sum_columns(g, &p, scale, y);
+        return ae_column_sums(g, p.data, AE_F32, p.steps, p.gone[0].x, p.inner.n, scale, y->data);
     }
     int64_t tasks = p.blocks * p.pieces;
     lanes *parts = NULL;

@@ -68,7 +68,7 @@ typedef struct block_run {
     const float *bias;
     const float *late; /* the bias, where the product left it out: a row takes it up on its way to the softmax */
     float *logits, *losses;
-    uint16_t *narrow; /* the gradients of the logits as products in bf16 read them; NULL: they stand in logits */
+    uint16_t *narrow;    /* the gradients of the logits as products in bf16 read them; NULL: they stand in logits */
     float *dx, *dw, *db; /* NULL where that gradient is not wanted */
     float *db_parts;     /* (threads,classes): each thread's share of db */
     int64_t features, classes;
@@ -184,8 +184,7 @@ static int run_block(block_run *b, int64_t from, int64_t n)
     if (b->dx && ae_weight_backward(g, &b->weight, n, dy, dtype, b->dx + from * b->features, false) != 0) {
         return -1;
     }
-    if (b->dw &&
-        ae_weight_gradient(g, n, dy, dtype, b->classes, b->classes, x, b->features, b->dw, from > 0) != 0) {
+    if (b->dw && ae_weight_gradient(g, n, dy, dtype, b->classes, b->classes, x, b->features, b->dw, from > 0) != 0) {
         return -1;
     }
     return ae_ok(g) ? 0 : -1;

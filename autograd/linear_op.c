@@ -1,4 +1,5 @@
 /* The affine map, alone, with an activation behind it (inference) or before it (training). */
+#include "autograd/column_sums.h"
 #include "autograd/compute_type.h"
 #include "autograd/linear_inference.h"
 #include "autograd/ops.h"
@@ -147,7 +148,7 @@ static void bias_gradient(ae_call *c, ae_tensor *dy, ae_tensor **gin)
 {
     if (c->in[2] && c->need[2] && ae_ok(c->graph)) {
         bool wide = dy->dtype == AE_BF16 && c->in[2]->dtype == AE_F32;
-        gin[2] = wide ? ae_sum_bf16_rows(c->graph, dy) : ae_sum(c->graph, dy, 1, (int[]){0}, false);
+        gin[2] = wide ? ae_column_sums_of(c->graph, dy) : ae_sum(c->graph, dy, 1, (int[]){0}, false);
     }
 }
 

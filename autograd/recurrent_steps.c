@@ -1,4 +1,5 @@
 #include "autograd/recurrent_steps.h"
+#include "autograd/column_sums.h"
 #include "autograd/compute_type.h"
 #include "autograd/ops.h"
 #include "autograd/tape.h"
@@ -354,20 +355,6 @@ void ae_recurrent_state_gradient(ae_call *c, const ae_steps *s, int at, const fl
     }
 }
 
-/* The sums over the rows of packed gradients: a bias's. */
-static ae_tensor *bias_gradient(ae_graph *g, ae_tensor *gates)
-{
-    if (gates->dtype == AE_BF16) {
-        return ae_sum_bf16_rows(g, gates);
-    }
-    int64_t n = gates->shape[1];
-    ae_tensor *sums = ae_empty(g, AE_F32, 1, &n);
-    if (ae_ok(g)) {
-        ae_column_sums(gates->data, gates->shape[0], n, n, sums->data);
-    }
-    return sums;
-}
-
 void ae_recurrent_gradients(ae_call *c, const ae_steps *s, ae_tensor *dx_gates, ae_tensor *dh_gates,
                             const float *previous, ae_tensor **gin)
 {
@@ -400,7 +387,7 @@ void ae_recurrent_gradients(ae_call *c, const ae_steps *s, ae_tensor *dx_gates, 
     }
     for (int i = REC_B_IH; i <= REC_B_HH; i++) {
         if (c->in[i] && c->need[i] && ae_ok(g)) {
-            gin[i] = bias_gradient(g, i == REC_B_IH ? dx_gates : dh_gates);
+            gin[i] = ae_column_sums_of(g, i == REC_B_IH ? dx_gates : dh_gates);
         }
     }
 }

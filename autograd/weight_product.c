@@ -125,20 +125,6 @@ int ae_weight_gradient(ae_graph *g, int64_t rows, const void *dy, ae_dtype dy_dt
     return status;
 }
 
-void ae_column_sums(const float *dy, int64_t rows, int64_t dy_row, int64_t n, float *db)
-{
-    const int64_t block = 256;
-#pragma omp parallel for schedule(static) if (rows * n > 32768)
-    for (int64_t from = 0; from < n; from += block) {
-        int64_t m = n - from < block ? n - from : block;
-        double sum[256] = {0};
-        ae_kernels_get()->column_sums(dy + from, dy_row, rows, m, sum);
-        for (int64_t k = 0; k < m; k++) {
-            db[from + k] = (float)sum[k];
-        }
-    }
-}
-
 const float *ae_bias_sum(ae_graph *g, ae_tensor *a, ae_tensor *b)
 {
     ae_tensor *one = a ? a : b;

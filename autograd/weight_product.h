@@ -36,9 +36,6 @@ int ae_weight_backward(ae_graph *g, const ae_weight *w, int64_t m, const void *a
 int ae_weight_gradient(ae_graph *g, int64_t rows, const void *dy, ae_dtype dy_dtype, int64_t dy_row, int64_t out,
                        const float *x, int64_t in, float *dw, bool accumulate);
 
-/* Sums columns: db (n) = sum over rows of dy (rows,n), dy_row elements apart. */
-void ae_column_sums(const float *dy, int64_t rows, int64_t dy_row, int64_t n, float *db);
-
 /* The elementwise sum of two biases, either of which may be NULL; NULL when both are. */
 const float *ae_bias_sum(ae_graph *g, ae_tensor *a, ae_tensor *b);
 
