@@ -89,6 +89,7 @@ int ae_loop_not_finite(ae_loop *l, const char *what)
 {
     char message[AE_ERR_MESSAGE_MAX];
     snprintf(message, sizeof message, "%s", what);
+    ae_err_clear(&l->run->error); /* it may hold what, without the step and the remedy */
     if (l->saved >= 0) {
         return ae_err_set(
             &l->run->error, AE_E_NONFINITE,
