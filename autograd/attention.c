@@ -232,7 +232,6 @@ static void attention_vjp(ae_call *c, ae_tensor *const *gout, ae_tensor **gin)
     }
     attention_problem p = problem_of(c, in);
     attention_gradients d = {.dq = gradient_of(c, 0, gin), .dk = gradient_of(c, 1, gin), .dv = gradient_of(c, 2, gin)};
-    p.y = c->out[0];
     p.dy = dy;
     if (in[3] && c->need[3]) {
         plan_bias_gradient(&p, c->in[3]);
@@ -394,7 +393,7 @@ static void attention_sample(ae_sample *s)
     s->out[0] = ae_f_attention(s->graph, q, k, x, sample_mask(s, of), &o);
 }
 
-#define EVERYTHING (AE_IN(0) | AE_IN(1) | AE_IN(2) | AE_IN(3) | AE_IN(4) | AE_IN(5) | AE_IN(6) | AE_OUT(0))
+#define EVERYTHING (AE_IN(0) | AE_IN(1) | AE_IN(2) | AE_IN(3) | AE_IN(4) | AE_IN(5) | AE_IN(6))
 
 const ae_op ae_op_attention = {
     .name = "attention",

@@ -39,7 +39,7 @@ typedef struct attention_problem {
     const ae_tensor *bias;                           /* (B,A,T,S) view, or NULL */
     const ae_tensor *relative_query, *relative_keys; /* as q, and (R,A*D); or NULL */
     const ae_tensor *relative_key;                   /* as k, or NULL */
-    const ae_tensor *y, *dy;                         /* for backward: the result and its gradient, dense */
+    const ae_tensor *dy;                             /* for backward: the result's gradient, dense */
     int64_t dbias_strides[4]; /* of the bias's gradient, which has the bias's own shape: 0 along what it broadcasts */
     int64_t bias_count;       /* its elements; 0 when no gradient of the bias is wanted */
     float scale, dropout;
@@ -71,7 +71,7 @@ typedef struct attention_head {
     int64_t row0;       /* number of its first query among all queries */
     int64_t key0;       /* number of its first key among all keys */
     uint64_t first;     /* element of its first probability in the dropout's draw */
-    attention_rows q, k, v, y, dy, relative_query, relative_keys, relative_key;
+    attention_rows q, k, v, dy, relative_query, relative_keys, relative_key;
     const ae_tensor *bias; /* as the problem's */
     int64_t bias0;         /* element of the view where the head's begins */
     float *lse;

@@ -59,7 +59,6 @@ static attention_head head_of(const attention_problem *p, int64_t b, int64_t a)
     h.q = rows_of(p->q, b, h.row0, a * p->d);
     h.k = rows_of(p->k, b, h.key0, a * p->d);
     h.v = rows_of(p->v, b, h.key0, a * p->e);
-    h.y = rows_of(p->y, b, h.row0, a * p->e);
     h.dy = rows_of(p->dy, b, h.row0, a * p->e);
     h.relative_query = rows_of(p->relative_query, b, h.row0, a * p->d);
     h.relative_keys = rows_of(p->relative_keys, b, 0, a * p->d);
@@ -148,8 +147,8 @@ typedef struct worker {
     attention_products products;
     attention_head head;
     float *x, *x_grad; /* scores, probabilities; and their gradient */
+    float *dropped;    /* probabilities as dropout left them: x where there is none */
     float *relative;
-    float *pair; /* a row of y and one of dy */
 } worker;
 
 /* A thread's part of the scratch memory, or only its size when that is NULL. */
@@ -162,7 +161,7 @@ static int64_t lay_out(worker *w, const attention_problem *p, const attention_gr
     int64_t scores = p->block * (p->bf16 ? ae_attention_rounded(p->max_s) : p->max_s);
     w->x = ae_attention_take(&room, scores);
     w->x_grad = d ? ae_attention_take(&room, scores) : NULL;
-    w->pair = d ? ae_attention_take(&room, 2 * p->e) : NULL;
+    w->dropped = d && p->dropout > 0 ? ae_attention_take(&room, scores) : w->x;
     w->relative = p->relative_query ? ae_attention_take(&room, ae_attention_relative_scratch(p)) : NULL;
     m->kind->lay_out(m, &room);
     return room.used;
@@ -235,8 +234,8 @@ static void forward_task(worker *w, int64_t pair, int64_t from, int64_t blocks)
 
 /* ---- backward ------------------------------------------------------------------------------------------------------ */
 
-/* P from the saved log-sum-exp into x; returns it as dropout left it, which may stand in x_grad. */
-static float *probabilities_again(worker *w)
+/* P from the saved log-sum-exp into x, and as dropout left it into dropped. */
+static void probabilities_again(worker *w)
 {
     const ae_kernels *f = ae_kernels_get();
     const attention_products *m = &w->products;
@@ -250,31 +249,37 @@ static float *probabilities_again(worker *w)
             f->exp_shift(row, h->lse[t], row, m->n_s);
         }
         if (m->p->dropout > 0) {
-            drop(m, t, row, w->x_grad + i * m->ld);
+            drop(m, t, row, w->dropped + i * m->ld);
         }
     }
-    return m->p->dropout > 0 ? w->x_grad : w->x;
 }
 
-/* dS = P (dP - sum P dP), where the sum is dY . Y by the product rule; dP comes in x_grad. */
-static void score_gradient(worker *w)
+/* sum P dP: over a whole row, which a block of queries has, and of the product M P with dP / M behind dropout by M.
+ * Divided by the sum of P, which is 1 but for the rounding of the log-sum-exp, it makes rows of dS sum up to zero, as
+ * they must: what is left there would be a gradient of the keys' bias, which has none. */
+static float row_delta(const float *dropped, const float *row, const float *prob, int64_t n)
 {
     const ae_kernels *f = ae_kernels_get();
+    double sum = f->sum(prob, n);
+    return sum > 0 ? (float)(f->dot(dropped, row, n) / sum) : 0.0f;
+}
+
+/* dS = P (dP - sum P dP), from dO V^T in x_grad. Behind dropout by M, dP is M times that; M P is at hand, so no mask is
+ * drawn again. */
+static void score_gradient(worker *w)
+{
     const attention_products *m = &w->products;
     const attention_head *h = m->h;
-    const int64_t e = m->p->e;
     for (int64_t i = 0; i < m->n_t; i++) {
         int64_t t = m->t0 + i;
         float *row = w->x_grad + i * m->ld;
-        const float *prob = w->x + i * m->ld;
-        if (m->p->dropout > 0) {
-            drop(m, t, row, row);
-        }
-        attention_f32_rows y = ae_attention_in_f32(&h->y, t, 1, e, w->pair);
-        attention_f32_rows dy = ae_attention_in_f32(&h->dy, t, 1, e, w->pair + e);
-        float delta = (float)f->dot(dy.data, y.data, e);
-        for (int64_t s = 0; s < m->n_s; s++) {
+        const float *prob = w->x + i * m->ld, *dropped = w->dropped + i * m->ld;
+        float delta = row_delta(dropped, row, prob, m->n_s);
+        for (int64_t s = 0; s < m->n_s && dropped == prob; s++) { /* the difference first: no digits are lost */
             row[s] = prob[s] * (row[s] - delta);
+        }
+        for (int64_t s = 0; s < m->n_s && dropped != prob; s++) {
+            row[s] = dropped[s] * row[s] - prob[s] * delta;
         }
         for (int64_t s = 0; s < m->n_s && isinf(h->lse[t]); s++) { /* a blind query: nothing passes causality */
             row[s] = ae_attention_precedes(h->mask, h->b, t, s, h->t, h->s) ? row[s] : 0.0f;
@@ -309,7 +314,8 @@ static void backward_head(worker *w, int64_t pair, int64_t part)
     m->kind->begin(m);
     for (int64_t t0 = 0; t0 < m->h->t; t0 += p->block) {
         begin_block(w, t0);
-        m->kind->value_gradient(m, probabilities_again(w));
+        probabilities_again(w);
+        m->kind->value_gradient(m, w->dropped);
         m->kind->probability_gradient(m, w->x_grad);
         score_gradient(w);
         if (m->d->dbias) {

@@ -85,16 +85,25 @@ static void multiply(attention_products *w, int64_t m, int64_t n, int64_t k, flo
     }
 }
 
-/* x as bf16, zero where nothing counts. */
+/* Row i of x as bf16, zero where nothing counts. */
+static void narrow_row(attention_products *w, int64_t i, const float *x)
+{
+    uint16_t *to = w->x16 + i * w->ld;
+    ae_kernels_get()->f32_to_bf16(x + i * w->ld, to, w->n_s);
+    memset(to + w->n_s, 0, (size_t)(w->ld - w->n_s) * sizeof *to);
+}
+
+static void clear_rows_behind(attention_products *w)
+{
+    memset(w->x16 + w->n_t * w->ld, 0, (size_t)((w->rows - w->n_t) * w->ld) * sizeof *w->x16);
+}
+
 static void narrow(attention_products *w, const float *x)
 {
-    const ae_kernels *f = ae_kernels_get();
     for (int64_t i = 0; i < w->n_t; i++) {
-        uint16_t *to = w->x16 + i * w->ld;
-        f->f32_to_bf16(x + i * w->ld, to, w->n_s);
-        memset(to + w->n_s, 0, (size_t)(w->ld - w->n_s) * sizeof *to);
+        narrow_row(w, i, x);
     }
-    memset(w->x16 + w->n_t * w->ld, 0, (size_t)((w->rows - w->n_t) * w->ld) * sizeof *w->x16);
+    clear_rows_behind(w);
 }
 
 static void scores(attention_products *w, float *x)
@@ -136,8 +145,9 @@ static void query_key_gradients(attention_products *w, float *x)
     const int64_t d = w->p->d;
     for (int64_t i = 0; i < w->n_t; i++) {
         f->scale(w->p->scale, x + i * w->ld, x + i * w->ld, w->n_s);
+        narrow_row(w, i, x);
     }
-    narrow(w, x);
+    clear_rows_behind(w);
     multiply_rows(w, w->k16, d, w->d->dq);
     multiply(w, w->ld, d, w->rows, 1.0f, (operand){w->x16, 1, w->ld}, (operand){w->q16, d, 1}, w->dk, true);
 }

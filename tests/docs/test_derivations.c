@@ -90,19 +90,23 @@ static void attention(const double *q, const double *k, const double *v, int t, 
     }
 }
 
-/* Its gradients, added to dq (T,D), dk (S,D), dv (S,E). The probabilities are made again from l. */
-static void attention_backward(const double *q, const double *k, const double *v, const double *o, const double *l,
-                               const double *dout, int t, int s, int d, int e, double c, double *dq, double *dk,
+/* Its gradients, added to dq (T,D), dk (S,D), dv (S,E). The probabilities are made again from l, a row at a time, in
+ * p (S); dp (S) is scratch too. */
+static void attention_backward(const double *q, const double *k, const double *v, const double *l, const double *dout,
+                               int t, int s, int d, int e, double c, double *p, double *dp, double *dq, double *dk,
                                double *dv)
 {
     for (int i = 0; i < t; i++) {
-        double delta = dot(dout + i * e, o + i * e, e);
+        double delta = 0;
         for (int j = 0; j < s && sees(i, j, t, s); j++) {
-            double p = exp(c * dot(q + i * d, k + j * d, d) - l[i]);
-            double dp = dot(dout + i * e, v + j * e, e);
-            double ds = p * (dp - delta);
+            p[j] = exp(c * dot(q + i * d, k + j * d, d) - l[i]);
+            dp[j] = dot(dout + i * e, v + j * e, e);
+            delta += p[j] * dp[j];
+        }
+        for (int j = 0; j < s && sees(i, j, t, s); j++) {
+            double ds = p[j] * (dp[j] - delta);
             for (int m = 0; m < e; m++) {
-                dv[j * e + m] += p * dout[i * e + m];
+                dv[j * e + m] += p[j] * dout[i * e + m];
             }
             for (int m = 0; m < d; m++) {
                 dq[i * d + m] += c * ds * k[j * d + m];
@@ -211,7 +215,7 @@ typedef struct attention_numbers {
 
 static void attention_head(attention_numbers *a, int head)
 {
-    double q[T * D], k[S * D], v[S * E], dout[T * E], o[T * E], l[T];
+    double q[T * D], k[S * D], v[S * E], dout[T * E], o[T * E], l[T], p[S], dp[S];
     double dq[T * D] = {0}, dk[S * D] = {0}, dv[S * E] = {0};
     const double c = 1 / sqrt(D);
     take_head(a->q, T, D, head, q);
@@ -219,7 +223,7 @@ static void attention_head(attention_numbers *a, int head)
     take_head(a->v, S, E, head, v);
     take_head(a->dout, T, E, head, dout);
     attention(q, k, v, T, S, D, E, c, o, l);
-    attention_backward(q, k, v, o, l, dout, T, S, D, E, c, dq, dk, dv);
+    attention_backward(q, k, v, l, dout, T, S, D, E, c, p, dp, dq, dk, dv);
     put_head(a->o, T, E, head, o);
     put_head(a->dq, T, D, head, dq);
     put_head(a->dk, S, D, head, dk);
